@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -30,6 +31,15 @@ pub(super) struct Job {
     pub who: String,
 }
 
+/// The reason why a command is ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The server ends.
+    ServerEnds,
+    /// Its `[[exec]]` is no longer in the configuration.
+    RuleGone,
+}
+
 /// The end of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -37,13 +47,14 @@ pub(super) enum End {
     Exited(Option<i32>),
     /// It was ended after its longest time.
     Late,
-    /// It was ended because the server ends.
-    Stopped,
+    /// It was ended before its time.
+    Stopped(Cause),
 }
 
 /// A running command, whose group is killed when it is dropped.
 struct Running {
-    child: Child,
+    /// `None` once it is dropped.
+    child: Option<Child>,
     group: Pid,
 }
 
@@ -53,14 +64,27 @@ const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"];
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// The time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
-/// The same when the server ends, and the time that SIGKILL takes at most.
+/// The same when the server ends.
 const LAST_GRACE: Duration = Duration::from_millis(200);
 /// The first and the longest time between two looks at whether a command has ended. Linux 3.10 cannot wait for that by
 /// a descriptor.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
-/// Runs a command to its end. `stops` is ready when the server ends.
-pub(super) async fn run(job: &Job, stops: impl Future<Output = ()>) -> io::Result<End> {
+/// Commands that were killed and have not ended yet, since they wait for a disk.
+static KILLED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+
+impl Cause {
+    fn grace(self) -> Duration {
+        match self {
+            Self::ServerEnds => LAST_GRACE,
+            Self::RuleGone => GRACE,
+        }
+    }
+}
+
+/// Runs a command to its end. `stops` is ready when the command is to be ended.
+pub(super) async fn run(job: &Job, stops: impl Future<Output = Cause>) -> io::Result<End> {
+    reap_killed();
     let (mut running, mut output) = start(job).await?;
     let exited = async {
         running.exits(&mut output).await;
@@ -74,17 +98,18 @@ pub(super) async fn run(job: &Job, stops: impl Future<Output = ()>) -> io::Resul
         (Some(End::Late), GRACE)
     };
     let stopped = async {
-        stops.await;
-        (Some(End::Stopped), LAST_GRACE)
+        let cause = stops.await;
+        (Some(End::Stopped(cause)), cause.grace())
     };
     let (cut, grace) = or(exited, or(late, stopped)).await;
     running.signal(Signal::TERM);
     running.exits_within(grace, &mut output).await;
     // those that it has started may not have heeded the first
     running.signal(Signal::KILL);
-    running.exits_within(LAST_GRACE, &mut output).await;
+    // it keeps its place until it has ended, which may take as long as a disk
+    running.exits(&mut output).await;
     output.end();
-    let status = running.child.try_wait().ok().flatten();
+    let status = running.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
     Ok(cut.unwrap_or(End::Exited(status.and_then(|status| status.code()))))
 }
 
@@ -94,6 +119,7 @@ async fn start(job: &Job) -> io::Result<(Running, Output)> {
     // a page is enough, and all that the plan has
     let _ = rustix::pipe::fcntl_setpipe_size(&said, PIPE);
     let Job { words, facts, who, .. } = job.clone();
+    let output = Output::new(pipe, who)?;
     let lane = words.first().map_or(Lane::hash(""), |program| Lane::to(Path::new(program)));
     let spawn = move || {
         let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
@@ -102,7 +128,7 @@ async fn start(job: &Job) -> io::Result<(Running, Output)> {
         command.args(arguments).env_clear().env("PATH", PATH).envs(inherited).envs(facts);
         command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said).process_group(0).spawn().map(Running::new)
     };
-    Ok((aside(lane, spawn).await?, Output::new(pipe, who)?))
+    Ok((aside(lane, spawn).await?, output))
 }
 
 /// The bytes of a command's pipe in the kernel.
@@ -110,7 +136,7 @@ pub(super) const PIPE: usize = 4 << 10;
 
 impl Running {
     fn new(child: Child) -> Self {
-        Self { group: Pid::from_child(&child), child }
+        Self { group: Pid::from_child(&child), child: Some(child) }
     }
 
     /// Waits for the end of the program, and reads what it says meanwhile.
@@ -141,12 +167,18 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
+        let Some(mut child) = self.child.take() else { return };
+        if matches!(child.try_wait(), Ok(None)) {
             self.signal(Signal::KILL);
-            // it ends at once, unless it waits for a disk
-            let _ = self.child.try_wait();
+            KILLED.lock().unwrap_or_else(PoisonError::into_inner).push(child);
         }
     }
+}
+
+/// Waits for those that were killed and have ended since, so that none stays a zombie.
+fn reap_killed() {
+    let mut killed = KILLED.lock().unwrap_or_else(PoisonError::into_inner);
+    killed.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
 }
 
 #[cfg(test)]

@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use smol::Task;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 
-use super::command::{self, End, Job};
+use super::command::{self, Cause, End, Job};
 use crate::conf::{Exec, Occasion};
 use crate::hub::{Name, SessionId, matches};
 use crate::reactor::Timer;
@@ -20,10 +20,16 @@ pub(super) struct Commands {
     core: Arc<Core>,
     /// As many tokens as commands may run.
     free: (Sender<()>, Receiver<()>),
-    /// Closed when the server ends.
-    running: (Sender<()>, Receiver<()>),
     most: usize,
-    tasks: Vec<Task<()>>,
+    all: Mutex<Vec<Begun>>,
+}
+
+/// A command that runs or waits.
+struct Begun {
+    rule: Exec,
+    task: Task<()>,
+    /// Ends it. Closed once it is to end.
+    stops: Sender<Cause>,
 }
 
 /// An occasion, with its facts.
@@ -52,11 +58,11 @@ impl Commands {
     pub fn new(core: &Arc<Core>, most: usize) -> Self {
         let free = bounded(most.max(1));
         (0..most).for_each(|_| _ = free.0.try_send(()));
-        Self { core: core.clone(), free, running: bounded(1), most, tasks: Vec::new() }
+        Self { core: core.clone(), free, most, all: Mutex::default() }
     }
 
     /// Runs the commands whose occasion it is.
-    pub fn hear(&mut self, fact: &Fact) {
+    pub fn hear(&self, fact: &Fact) {
         let Some(case) = Case::of(fact) else { return };
         let config = self.core.config();
         for rule in &config.exec {
@@ -66,55 +72,75 @@ impl Commands {
         }
     }
 
+    /// Ends the commands whose rule is not among these.
+    pub fn follow(&self, rules: &[Exec]) {
+        self.lock().iter().filter(|one| !rules.contains(&one.rule)).for_each(|one| one.end(Cause::RuleGone));
+    }
+
     /// Ends all commands. Those that are quick are done first.
-    pub async fn stop(&mut self) {
+    pub async fn stop(&self) {
         let done = async {
-            while !self.tasks.iter().all(Task::is_finished) {
+            while !self.lock().iter().all(|one| one.task.is_finished()) {
                 Timer::after(Duration::from_millis(10)).await;
             }
         };
         or(done, async { _ = Timer::after(QUICK).await }).await;
-        self.running.0.close();
-        for task in self.tasks.drain(..) {
-            task.await;
+        let all = std::mem::take(&mut *self.lock());
+        all.iter().for_each(|one| one.end(Cause::ServerEnds));
+        for one in all {
+            one.task.await;
         }
     }
 
-    fn begin(&mut self, rule: &Exec, case: &Case<'_>) {
+    fn begin(&self, rule: &Exec, case: &Case<'_>) {
         let program = rule.command.first().map_or("", String::as_str);
         let who = format!("{} stream={} exec {program}", case.id, case.stream);
-        self.tasks.retain(|task| !task.is_finished());
-        if self.tasks.len() >= self.most.saturating_mul(1 + WAITING) {
+        let mut all = self.lock();
+        all.retain(|one| !one.task.is_finished());
+        if all.len() >= self.most.saturating_mul(1 + WAITING) {
             let passes = self.core.flood.passes("commands", Subject::Own("exec"), FEW);
             let level = if passes { log::Level::Warn } else { log::Level::Debug };
             log::log!(level, "{who}: is not run: commands.max are running, and others wait");
             return;
         }
         let job = Job { words: rule.command.clone(), facts: case.facts(), timeout: rule.timeout.0, who };
-        let (free, running) = (self.free.clone(), self.running.1.clone());
-        self.tasks.push(self.core.executor.spawn(async move {
+        let (free, (stops, stopped)) = (self.free.clone(), bounded(1));
+        let task = self.core.executor.spawn(async move {
             if free.1.recv().await.is_ok() {
-                attend(&job, running).await;
+                attend(&job, stopped).await;
                 _ = free.0.try_send(());
             }
-        }));
+        });
+        all.push(Begun { rule: rule.clone(), task, stops });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Begun>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Begun {
+    /// Ends it, unless it is being ended.
+    fn end(&self, cause: Cause) {
+        _ = self.stops.try_send(cause);
+        self.stops.close();
     }
 }
 
 /// Runs a command, and logs its end.
-async fn attend(job: &Job, running: Receiver<()>) {
-    if running.is_closed() {
+async fn attend(job: &Job, stopped: Receiver<Cause>) {
+    if stopped.is_closed() {
         return;
     }
     log::debug!("{}: begins", job.who);
-    // nothing is sent: it fails when the server ends
-    let stops = async move { _ = running.recv().await };
+    let stops = async move { stopped.recv().await.unwrap_or(Cause::ServerEnds) };
     match command::run(job, stops).await {
         Ok(End::Exited(Some(0))) => log::debug!("{}: has ended", job.who),
         Ok(End::Exited(Some(status))) => log::warn!("{}: has ended with the status {status}", job.who),
         Ok(End::Exited(None)) => log::warn!("{}: was killed", job.who),
         Ok(End::Late) => log::warn!("{}: is ended: it has run for {} ms", job.who, job.timeout.as_millis()),
-        Ok(End::Stopped) => log::info!("{}: is ended with the server", job.who),
+        Ok(End::Stopped(Cause::ServerEnds)) => log::info!("{}: is ended with the server", job.who),
+        Ok(End::Stopped(Cause::RuleGone)) => log::info!("{}: is ended: its [[exec]] was removed", job.who),
         Err(error) => log::warn!("{}: cannot be run: {error}", job.who),
     }
 }
@@ -168,8 +194,7 @@ impl<'a> Case<'a> {
 
 /// The bytes of the task of a command.
 #[cfg(test)]
-pub(super) fn size(core: &Arc<Core>) -> usize {
-    let commands = Commands::new(core, 1);
+pub(super) fn size() -> usize {
     let job = Job { words: Vec::new(), facts: Vec::new(), timeout: Duration::ZERO, who: String::new() };
-    size_of_val(&attend(&job, commands.running.1))
+    size_of_val(&attend(&job, bounded(1).1))
 }

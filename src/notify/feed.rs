@@ -15,16 +15,16 @@ use crate::session::{Core, Fact, Missed, NewsReader};
 pub(super) struct Feed {
     core: Arc<Core>,
     receivers: Receivers,
-    commands: Commands,
+    commands: Arc<Commands>,
 }
 
 impl Feed {
-    pub fn new(core: &Arc<Core>, receivers: &Receivers, commands: Commands) -> Self {
-        Self { core: core.clone(), receivers: receivers.clone(), commands }
+    pub fn new(core: &Arc<Core>, receivers: &Receivers, commands: &Arc<Commands>) -> Self {
+        Self { core: core.clone(), receivers: receivers.clone(), commands: commands.clone() }
     }
 
     /// Tells facts until the server ends, and the end last.
-    pub async fn run(mut self, mut news: NewsReader, running: Receiver<()>) {
+    pub async fn run(self, mut news: NewsReader, running: Receiver<()>) {
         loop {
             let next = async { Some(poll_fn(|cx| news.poll_next(cx)).await) };
             let stops = async {
@@ -41,10 +41,9 @@ impl Feed {
         }
         self.tell(Event::ServerStop, || body::server(&self.core));
         lock(&self.receivers).iter().for_each(|receiver| receiver.queue.close());
-        self.commands.stop().await;
     }
 
-    fn hear(&mut self, fact: &Fact) {
+    fn hear(&self, fact: &Fact) {
         self.commands.hear(fact);
         if let Some(event) = body::event(fact) {
             self.tell(event, || body::of(&self.core, fact));

@@ -34,6 +34,7 @@ pub struct Notifier {
     /// The beginning of all ids, another at each start.
     boot: Arc<str>,
     receivers: Receivers,
+    commands: Arc<Commands>,
     /// Reads the news; `None` where nobody is told.
     feed: Option<Task<()>>,
     /// The facts that come before the first configuration is followed.
@@ -101,8 +102,9 @@ impl Notifier {
     /// No receivers yet. Facts are kept from here on.
     pub fn new(core: &Arc<Core>) -> Self {
         let boot = format!("{:016x}", random::number()).into();
+        let commands = Arc::new(Commands::new(core, core.config().commands.max));
         let (core, early) = (core.clone(), reader(core));
-        Self { core, boot, receivers: Receivers::default(), feed: None, early, running: bounded(1) }
+        Self { core, boot, receivers: Receivers::default(), commands, feed: None, early, running: bounded(1) }
     }
 
     /// Tells the receivers of the current configuration, until the executor is dropped. Those that are the same keep
@@ -122,22 +124,24 @@ impl Notifier {
         for gone in before {
             gone.task.cancel().await;
         }
+        self.commands.follow(&config.exec);
         if config.kept_facts() == 0 {
             self.feed = None;
         } else if let Some(news) = self.early.take().or_else(|| self.feed.is_none().then(|| reader(&self.core))?) {
-            let commands = Commands::new(&self.core, config.commands.max);
-            let feed = Feed::new(&self.core, &self.receivers, commands);
+            let feed = Feed::new(&self.core, &self.receivers, &self.commands);
             self.feed = Some(self.core.executor.spawn(feed.run(news, self.running.1.clone())));
         }
     }
 
     /// Tells the end of all sessions and of the server. What waits, and commands, are given 0.8 s.
     pub async fn stop(self) {
-        let Some(feed) = self.feed else { return };
         self.core.dismiss_all();
         self.running.0.close();
         let told = async {
-            feed.await;
+            if let Some(feed) = self.feed {
+                feed.await;
+            }
+            self.commands.stop().await;
             let receivers = std::mem::take(&mut *lock(&self.receivers));
             for receiver in receivers {
                 receiver.task.await;
@@ -182,7 +186,7 @@ mod tests {
         let queue = Arc::new(Queue::new(account.clone(), 9));
         let (gate, watch, boot) = (Gate::new(1), Watch::default(), "".into());
         let post = Post { core: core.clone(), to, queue, account, boot, gate, watch, is_failing: false };
-        let [post, commands] = [size_of_val(&post.run()), exec::size(&core)];
+        let [post, commands] = [size_of_val(&post.run()), exec::size()];
         // the rest is for the connection, and for what a command is run by
         assert!(post <= TASK * 3 / 4 && commands <= COMMAND / 8, "{post} and {commands} bytes");
     }

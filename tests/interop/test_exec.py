@@ -1,6 +1,7 @@
 """Commands are run on occasions, with the facts in their environment."""
 
 import os
+import signal
 import stat
 
 import waiting
@@ -86,6 +87,30 @@ class Commands(Case):
         for stream in ("a", "b"):
             self.publish(stream)
         self.until_log_counts("is ended: it has run for 1000 ms", 2, 20)
+
+    def test_removed_rules_end_their_commands_by_sigterm_and_leave_no_zombies(self):
+        told = self.directory / "told"
+        told.mkdir()
+        script = self.script(
+            f'trap "touch {told}/$$.heeded; exit" TERM; touch {told}/$$; '
+            "while :; do sleep 0.1; done"
+        )
+        kept, gone = ({"on": ["publish"], "command": [script, one]} for one in ("kept", "gone"))
+        self.serve_running([kept, gone], commands={"max": 2})
+        self.publish_live(STREAM)
+        waiting.until(lambda: len(list(told.iterdir())) == 2, 10, "both run")
+        pids = [int(one.name) for one in told.iterdir()]
+
+        def ended():
+            return [pid for pid in pids if not os.path.exists(f"/proc/{pid}")]
+
+        for rules in ([kept], []):
+            self.server.configure({"exec": rules})
+            self.server.program.signal(signal.SIGHUP)
+            waiting.until(lambda n=2 - len(rules): len(ended()) == n, 10, f"{rules} are left")
+        for pid in pids:
+            self.assertTrue((told / f"{pid}.heeded").exists(), "it was told by SIGTERM")
+        self.until_log_counts("is ended: its [[exec]] was removed", 2)
 
     def runs(self, pid):
         try:
