@@ -1,5 +1,6 @@
 //! The server's side of a connection.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -26,7 +27,8 @@ pub struct Limits {
 /// An event from the client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// The client has connected to an application, for the first time: its `tcUrl`, of 128 bytes at most.
+    /// The client has connected to an application, for the first time: its `tcUrl` without user and password, 128 bytes
+    /// at most.
     Connect(Box<str>),
     /// The client asks to publish; answer with `accept` or `refuse`.
     Publish(Target),
@@ -293,8 +295,9 @@ impl Server {
         let url = text("tcUrl");
         self.credentials = credentials(url).map(Box::new);
         if !std::mem::replace(&mut self.is_connected, true) {
-            self.events
-                .push_back(Event::Connect(url.split_at(url.floor_char_boundary(url.len().min(MAX_URL))).0.into()));
+            let url = without_user(url);
+            let end = url.floor_char_boundary(url.len().min(MAX_URL));
+            self.events.push_back(Event::Connect(url.split_at(end).0.into()));
         }
         self.caps = Caps::of(object);
         self.send(kind::WINDOW_ACK_SIZE, 0, &WINDOW.to_be_bytes());
@@ -478,6 +481,16 @@ fn credentials(url: &str) -> Option<Credentials> {
     })
 }
 
+/// The URL without user and password.
+fn without_user(url: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://{host}{path}").into(),
+        None => url.into(),
+    }
+}
+
 fn media_kind(kind: u8) -> Option<Kind> {
     match kind {
         kind::AUDIO => Some(Kind::Audio),
@@ -498,3 +511,20 @@ const STREAM_BEGIN: u16 = 0;
 const DYNAMIC: u8 = 2;
 /// The minimum window: a smaller one is raised to it, to limit the number of acknowledgements.
 const MIN_WINDOW: u32 = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_told_without_user_and_password() {
+        for (url, told) in [
+            ("rtmp://u:p@h:1/live?k=a@b", "rtmp://h:1/live?k=a@b"),
+            ("rtmp://u:p@q@h", "rtmp://h"),
+            ("rtmp://h/a@b", "rtmp://h/a@b"),
+            ("u:p", "u:p"),
+        ] {
+            assert_eq!(without_user(url), told);
+        }
+    }
+}
