@@ -11,6 +11,10 @@ mod follow;
 mod hash;
 #[cfg(feature = "api")]
 mod import;
+#[cfg(not(feature = "notify"))]
+mod no_notifier;
+#[cfg(not(feature = "record"))]
+mod no_recorder;
 mod plan;
 #[cfg(feature = "record")]
 mod push;

@@ -3,10 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(not(feature = "notify"))]
-use no_notifier::Notifier;
-#[cfg(not(feature = "record"))]
-use none::{Prepared, Recorder, Unready};
 use runnel::conf::Config;
 #[cfg(feature = "notify")]
 use runnel::notify::Notifier;
@@ -18,6 +14,11 @@ use runnel::serve::Server;
 use runnel::session::Core;
 #[cfg(feature = "record")]
 use smol::future::zip;
+
+#[cfg(not(feature = "notify"))]
+use crate::no_notifier::Notifier;
+#[cfg(not(feature = "record"))]
+use crate::no_recorder::{Prepared, Recorder, Unready};
 
 /// Relays, recordings and notifications.
 pub struct Rest {
@@ -57,64 +58,10 @@ impl Rest {
         zip(self.relays.stop(), closed).await;
         self.notifier.stop().await;
     }
-
     /// Ends all in order, including the server.
     #[cfg(not(feature = "record"))]
     pub async fn stop(self, server: &Server) {
         server.stop(MAX_STOP).await;
         self.notifier.stop().await;
-    }
-}
-
-/// A build without notifications.
-#[cfg(not(feature = "notify"))]
-mod no_notifier {
-    use std::sync::Arc;
-
-    use runnel::session::Core;
-
-    pub struct Notifier;
-
-    impl Notifier {
-        pub fn new(_: &Arc<Core>) -> Self {
-            Self
-        }
-
-        pub async fn follow(&mut self) {}
-
-        pub async fn stop(self) {}
-    }
-}
-
-/// A build without recordings.
-#[cfg(not(feature = "record"))]
-mod none {
-    use std::sync::Arc;
-
-    use runnel::conf::Config;
-    use runnel::session::Core;
-
-    use crate::failure::Failure;
-
-    pub struct Prepared;
-    pub struct Recorder;
-    pub enum Unready {}
-
-    impl From<Unready> for Failure {
-        fn from(never: Unready) -> Self {
-            match never {}
-        }
-    }
-
-    impl Recorder {
-        pub fn new(_: &Arc<Core>) -> Self {
-            Self
-        }
-
-        pub fn prepare(&self, _: &Config) -> Result<Prepared, Unready> {
-            Ok(Prepared)
-        }
-
-        pub async fn follow(&mut self, _: Prepared) {}
     }
 }

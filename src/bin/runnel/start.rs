@@ -37,7 +37,6 @@ pub fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     let signals = follow::signals()?;
     server.start(listeners, pulse(&core, watchdog.clone()))?;
     let mut rest = Rest::new(&core);
-    #[cfg(feature = "record")]
     source.keys.check_links(&config)?;
     let prepared = rest.prepare(&config)?;
     source.tell(source.keys.hints(&config));
