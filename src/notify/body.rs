@@ -7,7 +7,7 @@ use super::queue::Lost;
 use crate::budget::{Account, OverBudget};
 use crate::conf::{Config, Event};
 use crate::lal::{Base, LalInfo, Role, SessionEvent, Text, Zone, write_groups};
-use crate::session::{Connection, Core, Fact, Refused, Segment, Session, Visit};
+use crate::session::{Connection, Core, Fact, Refused, Segment, Session, SessionNews};
 
 /// `on_rtmp_connect`.
 #[derive(Serialize)]
@@ -75,8 +75,8 @@ pub(super) fn event(fact: &Fact) -> Option<Event> {
     };
     use Event::*;
     match fact {
-        Fact::Begins(visit) => of_session(&visit.session, [PubStart, SubStart, PullStart, PushStart, RecordStart]),
-        Fact::Ends(visit) => of_session(&visit.session, [PubStop, SubStop, PullStop, PushStop, RecordStop]),
+        Fact::Begins(news) => of_session(&news.session, [PubStart, SubStart, PullStart, PushStart, RecordStart]),
+        Fact::Ends(news) => of_session(&news.session, [PubStop, SubStop, PullStop, PushStop, RecordStop]),
         Fact::Connects(_) => Some(Connect),
         Fact::Refused(_) => Some(AuthFail),
         Fact::Segment(_) => Some(Segment),
@@ -89,8 +89,8 @@ pub(super) fn of(core: &Core, fact: &Fact) -> String {
     let config = core.config();
     let server_id = config.server_id.as_str();
     match fact {
-        Fact::Begins(visit) | Fact::Ends(visit) => {
-            let Visit { session, has_publisher, has_player, bytes } = visit;
+        Fact::Begins(news) | Fact::Ends(news) => {
+            let SessionNews { session, has_publisher, has_player, bytes } = news;
             let has = [*has_publisher, *has_player];
             role(session)
                 .map_or_else(String::new, |role| json(&SessionEvent::of(server_id, session, role, *bytes, has)))

@@ -153,7 +153,7 @@ impl Running {
         or(self.exits(output), async { _ = Timer::after(limit).await }).await;
     }
 
-    /// Whether the program has ended. It is not waited for yet, so that its number stays that of its group.
+    /// True once the program has ended. It is not waited for yet, so that its number stays that of its group.
     fn has_exited(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         !matches!(waitid(WaitId::Pid(self.group), options), Ok(None))

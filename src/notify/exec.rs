@@ -13,7 +13,7 @@ use super::command::{self, Cause, End, Job};
 use crate::conf::{Exec, Occasion};
 use crate::hub::{Name, SessionId, matches};
 use crate::reactor::Timer;
-use crate::session::{Core, Fact, Finished, Part, Session, Subject, Visit};
+use crate::session::{Core, Fact, Finished, Part, Session, SessionNews, Subject};
 
 /// Commands that run, and that wait until others have ended.
 pub(super) struct Commands {
@@ -40,9 +40,9 @@ struct Case<'a> {
     about: About<'a>,
 }
 
-/// What an occasion is about.
+/// The session or file of an occasion.
 enum About<'a> {
-    Session(&'a Visit),
+    Session(&'a SessionNews),
     File(&'a Path),
 }
 
@@ -148,17 +148,17 @@ async fn attend(job: &Job, stopped: Receiver<Cause>) {
 impl<'a> Case<'a> {
     /// The occasion that a fact is, if it is one. What the server plays to itself is none.
     fn of(fact: &'a Fact) -> Option<Self> {
-        let of_session = |visit: &'a Visit, publishes, plays| {
-            let Session { id, stream, part, peer, .. } = &visit.session;
+        let of_session = |news: &'a SessionNews, publishes, plays| {
+            let Session { id, stream, part, peer, .. } = &news.session;
             let occasion = match part {
                 Part::Publishes => publishes,
                 Part::Plays(_) => peer.map(|_| plays)?,
             };
-            Some(Self { occasion, id: *id, stream, about: About::Session(visit) })
+            Some(Self { occasion, id: *id, stream, about: About::Session(news) })
         };
         match fact {
-            Fact::Begins(visit) => of_session(visit, Occasion::Publish, Occasion::Play),
-            Fact::Ends(visit) => of_session(visit, Occasion::Unpublish, Occasion::Stop),
+            Fact::Begins(news) => of_session(news, Occasion::Publish, Occasion::Play),
+            Fact::Ends(news) => of_session(news, Occasion::Unpublish, Occasion::Stop),
             Fact::File(Finished { id, stream, path }) => {
                 Some(Self { occasion: Occasion::RecordEnd, id: *id, stream, about: About::File(path) })
             }
@@ -176,7 +176,7 @@ impl<'a> Case<'a> {
         ];
         match &self.about {
             About::File(path) => facts.push(("RUNNEL_FILE", path.into())),
-            About::Session(Visit { session, bytes, .. }) => {
+            About::Session(SessionNews { session, bytes, .. }) => {
                 let (path, query) = session.url.split_once('?').unwrap_or((&session.url, ""));
                 let app = path.rsplit_once('/').map_or("", |(app, _)| app).trim_matches('/');
                 let peer = session.peer.map_or(String::new(), |peer| peer.to_string());

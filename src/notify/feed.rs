@@ -11,7 +11,7 @@ use super::{Receivers, body, lock};
 use crate::conf::Event;
 use crate::session::{Core, Fact, Missed, NewsReader};
 
-/// What makes events of facts.
+/// The task that makes events of facts.
 pub(super) struct Feed {
     core: Arc<Core>,
     receivers: Receivers,

@@ -10,12 +10,17 @@ mod feed;
 mod output;
 mod post;
 mod queue;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use smol::Task;
-use smol::channel::{Receiver, Sender, bounded};
+use smol::channel::{self, Sender, bounded};
 use smol::future::or;
 
 use crate::budget::Key::{Count, Size};
@@ -40,14 +45,14 @@ pub struct Notifier {
     /// The facts that come before the first configuration is followed.
     early: Option<NewsReader>,
     /// Closed when the server ends.
-    running: (Sender<()>, Receiver<()>),
+    running: (Sender<()>, channel::Receiver<()>),
 }
 
 /// The receivers of the configuration, which the feed fills.
-type Receivers = Arc<Mutex<Vec<Addressee>>>;
+type Receivers = Arc<Mutex<Vec<Receiver>>>;
 
 /// A receiver.
-struct Addressee {
+struct Receiver {
     to: Notify,
     queue: Arc<Queue>,
     task: Task<()>,
@@ -78,7 +83,7 @@ static RECEIVERS: Cost = Cost {
 
 /// The bytes of a place in a queue.
 const PLACE: usize = 64;
-const _: () = assert!(size_of::<queue::Letter>() <= PLACE, "the plan has room for a place in a queue");
+const _: () = assert!(size_of::<queue::QueuedEvent>() <= PLACE, "the plan has room for a place in a queue");
 
 /// Facts that wait until they are told.
 static FACTS: Cost = Cost {
@@ -150,7 +155,7 @@ impl Notifier {
         or(told, async { _ = Timer::after(LAST_TIME).await }).await;
     }
 
-    fn begin(&self, to: &Notify, config: &Config, is_start: bool) -> Addressee {
+    fn begin(&self, to: &Notify, config: &Config, is_start: bool) -> Receiver {
         let (core, limit) = (self.core.clone(), config.notifications.memory.0);
         let account = core.total.child("notify", HEADS + 2 * limit);
         let queue = Arc::new(Queue::new(account.child("events", limit), config.notifications.events));
@@ -159,7 +164,7 @@ impl Notifier {
         }
         let (gate, watch, boot) = (Gate::new(1), Watch::default(), self.boot.clone());
         let post = Post { core, to: to.clone(), queue: queue.clone(), account, boot, gate, watch, is_failing: false };
-        Addressee { to: to.clone(), queue, task: self.core.executor.spawn(post.run()) }
+        Receiver { to: to.clone(), queue, task: self.core.executor.spawn(post.run()) }
     }
 }
 
@@ -169,7 +174,7 @@ fn reader(core: &Core) -> Option<NewsReader> {
     (kept > 0).then(|| core.news(kept))
 }
 
-fn lock(receivers: &Receivers) -> MutexGuard<'_, Vec<Addressee>> {
+fn lock(receivers: &Receivers) -> MutexGuard<'_, Vec<Receiver>> {
     receivers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,4 +1,4 @@
-//! What a command says: its first lines are logged, and the rest is read and counted.
+//! The output of a command: its first lines are logged, and the rest is read and counted.
 
 use std::future::poll_fn;
 use std::io::{self, PipeReader, Read};
@@ -28,7 +28,7 @@ const MOST_BYTES: usize = 200;
 const READ: usize = 1 << 10;
 
 impl Output {
-    /// What comes out of `pipe`.
+    /// The output that comes through `pipe`.
     pub fn new(pipe: PipeReader, who: String) -> io::Result<Self> {
         Ok(Self { pipe: Async::new(pipe)?, who, line: Vec::new(), logged: 0, dropped: 0, is_over: false })
     }

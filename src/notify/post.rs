@@ -10,21 +10,17 @@ use sha2::Sha256;
 use smol::future::or;
 
 use super::body;
-use super::queue::{Letter, Lost, Next, Queue};
+use super::queue::{Lost, Next, Queue, QueuedEvent};
 use crate::budget::Account;
 use crate::conf::{Event, Notify};
-#[cfg(feature = "tls")]
-use crate::disk::{Lane, aside};
-use crate::net::fetch::{Dialer, Failure, Limits, Request, open};
-#[cfg(feature = "tls")]
-use crate::net::{Close, Trust};
+use crate::net::fetch::{Failure, Limits, Request};
 use crate::net::{Gate, SocketSizes, Watch};
 use crate::proto::Url;
 use crate::proto::http::Method;
 use crate::reactor::Timer;
 use crate::session::{Core, time_of_day};
 
-/// What delivers to one receiver.
+/// The task that delivers to one receiver.
 pub(super) struct Post {
     pub core: Arc<Core>,
     pub to: Notify,
@@ -36,11 +32,11 @@ pub(super) struct Post {
     /// Its connection, one at a time. It outlives those of clients when the server stops.
     pub gate: Gate,
     pub watch: Watch,
-    /// Whether the last event was not taken.
+    /// True if the last event was not taken.
     pub is_failing: bool,
 }
 
-/// What became of an attempt.
+/// The outcome of an attempt.
 enum Outcome {
     Taken,
     /// The receiver does not want it, by this status.
@@ -93,10 +89,10 @@ impl Post {
                 None
             };
             match or(next, update).await {
-                Some(Next::Letter(letter)) => self.deliver(&letter, Lost::one(letter.number)).await,
+                Some(Next::Event(queued)) => self.deliver(&queued, Lost::one(queued.number)).await,
                 Some(Next::Lost(lost)) if self.to.events.contains(&Event::Lost) => {
                     let body = body::lost(&self.core, lost).into();
-                    self.deliver(&Letter { number: lost.to, event: Event::Lost, body }, lost).await;
+                    self.deliver(&QueuedEvent { number: lost.to, event: Event::Lost, body }, lost).await;
                 }
                 Some(Next::Lost(_)) => {}
                 Some(Next::End) => return,
@@ -115,22 +111,22 @@ impl Post {
     async fn update(&mut self) {
         match body::update(&self.core, &self.account) {
             Ok(body) => {
-                let letter = Letter { number: self.queue.number(), event: Event::Update, body };
-                let outcome = self.attempt(&letter).await;
-                self.tell(&letter, &outcome, None);
+                let queued = QueuedEvent { number: self.queue.number(), event: Event::Update, body };
+                let outcome = self.attempt(&queued).await;
+                self.tell(&queued, &outcome, None);
             }
             Err(why) => log::warn!("notify {}: on_update is left out: {why}", self.host()),
         }
     }
 
     /// Delivers an event, with as many attempts as there is time for; then `lost` are lost.
-    async fn deliver(&mut self, letter: &Letter, lost: Lost) {
+    async fn deliver(&mut self, queued: &QueuedEvent, lost: Lost) {
         let (end, mut pause) = (Instant::now() + PATIENCE, PAUSES.0);
         loop {
-            let outcome = self.attempt(letter).await;
+            let outcome = self.attempt(queued).await;
             let is_late = Instant::now() + pause > end || self.queue.is_closed();
             let again = Some(pause).filter(|_| !is_late);
-            self.tell(letter, &outcome, again);
+            self.tell(queued, &outcome, again);
             match (outcome, again) {
                 (Outcome::Failed(_), Some(pause)) => self.rest(pause).await,
                 (Outcome::Failed(_), None) => return self.queue.lose(lost),
@@ -146,13 +142,13 @@ impl Post {
         or(closed, async { _ = Timer::after(pause).await }).await;
     }
 
-    async fn attempt(&mut self, letter: &Letter) -> Outcome {
+    async fn attempt(&mut self, queued: &QueuedEvent) -> Outcome {
         self.watch.sweep(Instant::now());
         let late = async {
             Timer::after(TIMEOUT).await;
             Err(Failure::Late)
         };
-        match or(self.request(letter), late).await {
+        match or(self.request(queued), late).await {
             Ok(200..300) => Outcome::Taken,
             Ok(status) if status < 500 && !TRANSIENT.contains(&status) => Outcome::Refused(status),
             Ok(status) => Outcome::Failed(Trouble::Status(status)),
@@ -161,52 +157,27 @@ impl Post {
     }
 
     /// Posts the event. Returns the status of the answer.
-    async fn request(&self, letter: &Letter) -> Result<u16, Failure> {
-        let name = letter.event.name();
-        let id = format!("{}-{}", self.boot, letter.number);
+    async fn request(&self, queued: &QueuedEvent) -> Result<u16, Failure> {
+        let name = queued.event.name();
+        let id = format!("{}-{}", self.boot, queued.number);
         let secret = Some(&self.to.secret).filter(|secret| !secret.is_empty());
-        let signature = secret.map(|secret| signature(secret, time_of_day().0.as_secs(), &letter.body));
+        let signature = secret.map(|secret| signature(secret, time_of_day().0.as_secs(), &queued.body));
         let usual = [("Content-Type", "application/json"), ("X-Runnel-Event", name), ("X-Runnel-Id", &id)];
         let signature = signature.iter().map(|signature| ("X-Runnel-Signature", signature.as_str()));
         let fields: Vec<_> = usual.into_iter().chain(signature).collect();
         let url = self.to.url.0.clone();
         let url = Url { path: url.path.replace("{event}", name), ..url };
-        let request = Request { method: Method::Post, url: &url, fields: &fields, body: &letter.body };
+        let request = Request { method: Method::Post, url: &url, fields: &fields, body: &queued.body };
         let limits = Limits { time: TIMEOUT, body: 0, redirects: 0, account: &self.account };
-        #[cfg(feature = "tls")]
-        let trust = self.trust().await?;
-        let dialer = Dialer {
-            gate: &self.gate,
-            watch: &self.watch,
-            sizes: SIZES,
-            #[cfg(feature = "tls")]
-            trust: &trust,
-            #[cfg(feature = "tls")]
-            throttle: &self.core.throttle,
-        };
-        let mut answer = open(&request, dialer, &limits).await?;
+        let mut answer = self.open(&request, &limits).await?;
         // a receiver that is cut off in its answer may take the whole for failed
         while let Ok(true) = answer.next(|_| Ok(())).await {}
         Ok(answer.response.status)
     }
 
-    #[cfg(feature = "tls")]
-    async fn trust(&self) -> Result<Trust, Close> {
-        let remedy = "; ca = FILE believes whom those in FILE have signed, and insecure = true anybody";
-        let trust = match self.to.ca.as_str() {
-            _ if self.to.insecure || !self.to.url.0.is_tls() => Trust::anybody(),
-            "" => Trust::browsers(),
-            file => {
-                let file = file.to_string();
-                aside(Lane::to(file.as_ref()), move || Trust::authorities(file.as_ref())).await
-            }
-        };
-        trust.map(|trust| trust.or(remedy)).map_err(|error| Close::refused(error.to_string()))
-    }
-
     /// Logs the first event in a row that is not taken, those that are given up, and the first that is taken again.
-    fn tell(&mut self, letter: &Letter, outcome: &Outcome, again: Option<Duration>) {
-        let (host, event) = (self.host(), letter.event.name());
+    fn tell(&mut self, queued: &QueuedEvent, outcome: &Outcome, again: Option<Duration>) {
+        let (host, event) = (self.host(), queued.event.name());
         let was_failing = std::mem::replace(&mut self.is_failing, !matches!(outcome, Outcome::Taken));
         let level = if was_failing { log::Level::Debug } else { log::Level::Warn };
         match (outcome, again) {
@@ -219,7 +190,7 @@ impl Post {
                 let pause = pause.as_secs();
                 log::log!(level, "notify {host}: {event} is not taken: {why}; again in {pause} s");
             }
-            (Outcome::Failed(why), None) if letter.event == Event::Update => {
+            (Outcome::Failed(why), None) if queued.event == Event::Update => {
                 log::log!(level, "notify {host}: {event} is not taken: {why}");
             }
             (Outcome::Failed(why), None) => log::warn!("notify {host}: {event} is given up: {why}"),

@@ -1,4 +1,4 @@
-//! What waits for one receiver: a bounded number of events in their order, and which were lost.
+//! The queue of one receiver: a bounded number of events in their order, and which were lost.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use crate::conf::Event;
 
 /// An event for one receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Letter {
+pub(super) struct QueuedEvent {
     /// Counted from 1 for each receiver.
     pub number: u32,
     pub event: Event,
@@ -26,10 +26,10 @@ pub(super) struct Lost {
     pub count: u32,
 }
 
-/// What is told next.
+/// The next thing to tell.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    Letter(Letter),
+    Event(QueuedEvent),
     Lost(Lost),
     /// Nothing more comes.
     End,
@@ -44,7 +44,7 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Letter>,
+    waiting: VecDeque<QueuedEvent>,
     /// The number of the last event.
     last: u32,
     /// Those lost of which nobody was told.
@@ -74,7 +74,7 @@ impl Queue {
             let has_place = state.waiting.len() < self.most;
             let copied = has_place.then(|| BlockMut::copy(&self.account, body).ok()).flatten();
             if let Some(body) = copied {
-                state.waiting.push_back(Letter { number, event, body });
+                state.waiting.push_back(QueuedEvent { number, event, body });
                 break;
             }
             let lesser = state.waiting.iter().position(|one| is_minor(one.event)).filter(|_| !is_minor(event));
@@ -109,7 +109,7 @@ impl Queue {
         self.lock().count()
     }
 
-    /// Whether nothing more is added.
+    /// True once nothing more is added.
     pub fn is_closed(&self) -> bool {
         self.lock().is_closed
     }
@@ -121,16 +121,16 @@ impl Queue {
         state.wake();
     }
 
-    /// What is told next. Lost events are told before the first that follows them.
+    /// The next thing to tell. Lost events are told before the first that follows them.
     pub fn poll_next(&self, cx: &Context<'_>) -> Poll<Next> {
         let mut state = self.lock();
-        let first = state.waiting.front().map(|letter| letter.number);
+        let first = state.waiting.front().map(|queued| queued.number);
         let is_before = |lost: &mut Lost| first.is_none_or(|first| lost.to < first);
         if let Some(lost) = state.lost.take_if(is_before) {
             return Poll::Ready(Next::Lost(lost));
         }
-        if let Some(letter) = state.waiting.pop_front() {
-            return Poll::Ready(Next::Letter(letter));
+        if let Some(queued) = state.waiting.pop_front() {
+            return Poll::Ready(Next::Event(queued));
         }
         if state.is_closed {
             return Poll::Ready(Next::End);
@@ -172,7 +172,7 @@ impl State {
     }
 }
 
-/// Whether an event gives way to others: it is no beginning and no end of a session.
+/// True if an event gives way to others: it is no beginning and no end of a session.
 fn is_minor(event: Event) -> bool {
     matches!(event, Event::Segment | Event::Connect | Event::AuthFail)
 }
@@ -188,7 +188,7 @@ mod tests {
     fn told(queue: &Queue) -> Vec<String> {
         let cx = Context::from_waker(Waker::noop());
         let next = || match queue.poll_next(&cx) {
-            Poll::Ready(Next::Letter(one)) => Some(format!("{} {}", one.number, one.event.name())),
+            Poll::Ready(Next::Event(one)) => Some(format!("{} {}", one.number, one.event.name())),
             Poll::Ready(Next::Lost(lost)) => Some(format!("lost {}-{}: {}", lost.from, lost.to, lost.count)),
             _ => None,
         };
@@ -200,7 +200,7 @@ mod tests {
         let queue = queue(2, 1 << 10);
         (0..5).for_each(|_| queue.offer(Event::PubStart, b"{}"));
         let cx = Context::from_waker(Waker::noop());
-        assert!(matches!(queue.poll_next(&cx), Poll::Ready(Next::Letter(Letter { number: 1, .. }))));
+        assert!(matches!(queue.poll_next(&cx), Poll::Ready(Next::Event(QueuedEvent { number: 1, .. }))));
         queue.offer(Event::PubStop, b"{}");
         assert_eq!(told(&queue), ["2 on_pub_start", "lost 3-5: 3", "6 on_pub_stop"]);
         queue.miss(4);

@@ -47,7 +47,7 @@ pub use flood::{Flood, Subject};
 pub use flv_in::FlvIn;
 pub use ingest::{Ingest, Loss};
 pub use list::{Entry, MAX_URL, Part, Session};
-pub use news::{Connection, Fact, Finished, Missed, News, NewsReader, Refused, Segment, Visit};
+pub use news::{Connection, Fact, Finished, Missed, News, NewsReader, Refused, Segment, SessionNews};
 pub use pulls::{MAX_PULL_URL, PULLS, PullNumber, PullState, Pulls, TooManyPulls, WantedPull};
 pub use rates::Flow;
 pub use recorded::Recorded;

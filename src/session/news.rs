@@ -15,9 +15,9 @@ use crate::hub::{Name, SessionId};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
     /// A session has been admitted.
-    Begins(Visit),
+    Begins(SessionNews),
     /// A session has ended. There is one for each that has begun.
-    Ends(Visit),
+    Ends(SessionNews),
     /// A client has connected to an application of RTMP.
     Connects(Connection),
     /// A client was refused for its credentials, or for the lack of them.
@@ -30,12 +30,12 @@ pub enum Fact {
 
 /// A session at its beginning or end.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Visit {
+pub struct SessionNews {
     /// The session.
     pub session: Session,
-    /// Whether its stream has a publisher, itself included at its beginning.
+    /// True if its stream has a publisher, itself included at its beginning.
     pub has_publisher: bool,
-    /// Whether its stream has a player, itself included at its beginning.
+    /// True if its stream has a player, itself included at its beginning.
     pub has_player: bool,
     /// The bytes of media that it has moved.
     pub bytes: u64,
@@ -164,7 +164,7 @@ impl News {
         }
     }
 
-    /// Whether somebody reads.
+    /// True if somebody reads.
     pub fn is_read(&self) -> bool {
         !self.lock().readers.is_empty()
     }
