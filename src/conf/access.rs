@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use super::error::Objection;
-use super::secret::{Secret, Stored};
+use super::secret::Secret;
+use super::stored::Stored;
 use super::value::{Value, tables};
 use super::{Auth, Config, Fault, Hint, Wrong};
 use crate::hub::{Name, matches};

@@ -29,8 +29,10 @@ mod record;
 #[cfg(not(feature = "record"))]
 #[path = "no_record.rs"]
 mod record;
-#[cfg(feature = "auth")]
+#[cfg(any(feature = "auth", feature = "notify"))]
 mod secret;
+#[cfg(feature = "auth")]
+mod stored;
 mod text;
 mod units;
 mod value;
@@ -56,8 +58,10 @@ pub use profile::Profile;
 #[cfg(feature = "record")]
 pub use record::FileFormat;
 pub use record::{Record, Recording};
+#[cfg(any(feature = "auth", feature = "notify"))]
+pub use secret::{MASK, Secret};
 #[cfg(feature = "auth")]
-pub use secret::{MASK, Pbkdf2, Secret, Stored, stored_sha256};
+pub use stored::{Pbkdf2, Stored, stored_sha256};
 pub use text::{Address, Group, Level, Origin, PortRange, Source, Store, Target};
 pub use units::{FileSize, Size, Threads, Time};
 use value::tables;

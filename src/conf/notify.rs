@@ -2,6 +2,7 @@
 
 use super::error::Objection;
 use super::features::is_compiled;
+use super::secret::Secret;
 use super::value::{Value, tables};
 use super::{Config, Fault, MissingFeature, Size, Time, Wrong};
 use crate::hub::Name;
@@ -14,7 +15,7 @@ tables! {
         pub url: Receiver,
         pub events: Vec<Event> = Event::usual(),
         pub update_interval: Time = Time(std::time::Duration::from_secs(10)),
-        pub secret: String = String::new(),
+        pub secret: Option<Secret> = None,
         pub ca: String = String::new(),
         pub insecure: bool = false,
     }
@@ -246,6 +247,10 @@ mod tests {
         assert!(of("rtmp://u:hidden@h/").contains("http, https") && !of("rtmp://u:hidden@h/").contains("hidden"));
         let secret = refused("[[notify]]\nurl = \"http://h/\"\nsecret = [\"hidden\"]\n");
         assert!(secret.contains("notify.secret") && !secret.contains("hidden"), "{secret}");
+        let masked = refused("[[notify]]\nurl = \"http://h/\"\nsecret = \"********\"\n");
+        assert!(masked.contains("notify.secret") && masked.contains("masked"), "{masked}");
+        let config = Config::parse("t", "[[notify]]\nurl = \"http://h/\"\nsecret = \"hidden\"\n").unwrap();
+        assert!(!format!("{config:?}").contains("hidden"));
         assert!(refused("[[notify]]\nurl = \"http://h/\"\nevents = [\"on_pub\"]\n").contains("on_pub_start"));
         assert!(refused("[[notify]]\nurl = \"http://h/\"\nupdate_interval = \"9ms\"\n").contains("update_interval"));
     }

@@ -12,7 +12,7 @@ use smol::future::or;
 use super::body;
 use super::queue::{Lost, Next, Queue, QueuedEvent};
 use crate::budget::Account;
-use crate::conf::{Event, Notify};
+use crate::conf::{Event, Notify, Secret};
 use crate::net::fetch::{Failure, Limits, Request};
 use crate::net::{Gate, SocketSizes, Watch};
 use crate::proto::Url;
@@ -160,8 +160,8 @@ impl Post {
     async fn request(&self, queued: &QueuedEvent) -> Result<u16, Failure> {
         let name = queued.event.name();
         let id = format!("{}-{}", self.boot, queued.number);
-        let secret = Some(&self.to.secret).filter(|secret| !secret.is_empty());
-        let signature = secret.map(|secret| signature(secret, time_of_day().0.as_secs(), &queued.body));
+        let signature =
+            self.to.secret.as_ref().map(|secret| signature(secret, time_of_day().0.as_secs(), &queued.body));
         let usual = [("Content-Type", "application/json"), ("X-Runnel-Event", name), ("X-Runnel-Id", &id)];
         let signature = signature.iter().map(|signature| ("X-Runnel-Signature", signature.as_str()));
         let fields: Vec<_> = usual.into_iter().chain(signature).collect();
@@ -204,7 +204,7 @@ impl Post {
 }
 
 /// The value of `X-Runnel-Signature`: `t=SECONDS,v1=HEX`, where HEX is HMAC-SHA256 of `SECONDS.BODY`.
-fn signature(secret: &str, time: u64, body: &Bytes) -> String {
+fn signature(Secret(secret): &Secret, time: u64, body: &Bytes) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
     mac.update(format!("{time}.").as_bytes());
     mac.update(body);
@@ -220,6 +220,6 @@ mod tests {
     fn a_signature_is_that_of_the_time_and_the_body() {
         // printf '1700000000.{}' | openssl dgst -sha256 -hmac key
         let signed = "t=1700000000,v1=9d713ed406bb7076d4123f0dc2c39d2df5c654ed4b0cd56b52c8b4c940bd63ae";
-        assert_eq!(signature("key", 1_700_000_000, &Bytes::from_static(b"{}")), signed);
+        assert_eq!(signature(&Secret("key".into()), 1_700_000_000, &Bytes::from_static(b"{}")), signed);
     }
 }
