@@ -181,8 +181,8 @@ impl<'a> Case<'a> {
                 let app = path.rsplit_once('/').map_or("", |(app, _)| app).trim_matches('/');
                 let peer = session.peer.map_or(String::new(), |peer| peer.to_string());
                 facts.extend([
-                    ("RUNNEL_APP", app.into()),
-                    ("RUNNEL_QUERY", query.into()),
+                    ("RUNNEL_APP", printable(app).into()),
+                    ("RUNNEL_QUERY", printable(query).into()),
                     ("RUNNEL_PEER", peer.into()),
                 ]);
                 facts.push(("RUNNEL_BYTES", bytes.to_string().into()));
@@ -192,9 +192,36 @@ impl<'a> Case<'a> {
     }
 }
 
+/// The text with its control characters as %XX: a variable of the environment cannot have NUL, and a client of RTMP may
+/// send any.
+fn printable(text: &str) -> String {
+    let shown = |char: char| match char.is_control() {
+        true => char.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect(),
+        false => char.to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
 /// The bytes of the task of a command.
 #[cfg(test)]
 pub(super) fn size() -> usize {
     let job = Job { words: Vec::new(), facts: Vec::new(), timeout: Duration::ZERO, who: String::new() };
     size_of_val(&attend(&job, bounded(1).1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::Wall;
+
+    #[test]
+    fn no_url_keeps_a_command_from_being_run() {
+        let id = SessionId { kind: "RTMPPUBSUB", number: 1 };
+        let (stream, url) = (Name::new("cam").unwrap(), "/li\0ve/cam?k=\0a\n\u{85};é".into());
+        let session = Session { id, stream, part: Part::Publishes, url, peer: None, since: Wall(Duration::ZERO) };
+        let fact = Fact::Begins(SessionNews { session, has_publisher: true, has_player: false, bytes: 0 });
+        let facts = Case::of(&fact).unwrap().facts();
+        let of = |name| facts.iter().find(|(key, _)| *key == name).unwrap().1.to_str().unwrap();
+        assert_eq!([of("RUNNEL_APP"), of("RUNNEL_QUERY")], ["li%00ve", "k=%00a%0A%C2%85;é"]);
+    }
 }
