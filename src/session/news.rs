@@ -101,22 +101,30 @@ pub struct News(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    latest: VecDeque<Arc<Fact>>,
+    /// The facts that somebody has not read yet, with their numbers.
+    latest: VecDeque<(u32, Arc<Fact>)>,
     /// The most that are kept.
     kept: usize,
     /// The number of the next fact, which wraps.
     next: u32,
-    /// The wakers of readers, by their places; the outer `None` is a free place.
-    readers: Vec<Option<Option<Waker>>>,
+    /// The readers by their places; `None` is a free place.
+    readers: Vec<Option<Position>>,
     /// The time of the last refusal that was told, and the number of those since then.
     refusals: (Option<Instant>, u32),
+}
+
+/// The position of a reader.
+#[derive(Debug)]
+struct Position {
+    /// The number of the fact that it reads next.
+    next: u32,
+    waker: Option<Waker>,
 }
 
 /// A reader of the facts that come from now on.
 #[derive(Debug)]
 pub struct NewsReader {
     news: Arc<News>,
-    next: u32,
     place: usize,
 }
 
@@ -132,13 +140,14 @@ impl News {
     pub fn reader(self: &Arc<Self>, kept: usize) -> NewsReader {
         let mut state = self.lock();
         state.kept = state.kept.max(kept);
+        let reader = Some(Position { next: state.next, waker: None });
         let free = state.readers.iter().position(Option::is_none);
         let place = free.unwrap_or(state.readers.len());
         match state.readers.get_mut(place) {
-            Some(free) => *free = Some(None),
-            None => state.readers.push(Some(None)),
+            Some(free) => *free = reader,
+            None => state.readers.push(reader),
         }
-        NewsReader { news: self.clone(), next: state.next, place }
+        NewsReader { news: self.clone(), place }
     }
 
     /// Adds a fact, if there is a reader, and wakes the readers.
@@ -175,33 +184,66 @@ impl News {
 }
 
 impl State {
+    /// Adds a fact. Where there is no room, the oldest of less rank gives way, which may be this one.
     fn add(&mut self, fact: Fact) {
+        let number = self.next;
+        self.next = number.wrapping_add(1);
         if self.latest.len() >= self.kept {
-            self.latest.pop_front();
+            self.forget_read();
         }
-        self.latest.push_back(Arc::new(fact));
-        self.next = self.next.wrapping_add(1);
-        self.readers.iter_mut().flatten().filter_map(Option::take).for_each(Waker::wake);
+        let is_full = self.latest.len() >= self.kept;
+        let lesser = is_full.then(|| self.latest.iter().position(|(_, one)| one.is_minor())).flatten();
+        match lesser {
+            Some(at) => _ = self.latest.remove(at),
+            None if is_full && !fact.is_minor() => _ = self.latest.pop_front(),
+            None => {}
+        }
+        if self.latest.len() < self.kept {
+            self.latest.push_back((number, Arc::new(fact)));
+        }
+        self.readers.iter_mut().flatten().filter_map(|reader| reader.waker.take()).for_each(Waker::wake);
+    }
+
+    /// Removes the facts that all have read.
+    fn forget_read(&mut self) {
+        let next = self.next;
+        let behind = self.readers.iter().flatten().map(|reader| next.wrapping_sub(reader.next)).max().unwrap_or(0);
+        let read = self.latest.partition_point(|(number, _)| next.wrapping_sub(*number) > behind);
+        self.latest.drain(..read);
+    }
+}
+
+impl Fact {
+    /// True if it gives way to others: strangers, who are never admitted, cause many of these, and must not push out
+    /// beginnings and ends.
+    fn is_minor(&self) -> bool {
+        matches!(self, Self::Connects(_) | Self::Refused(_) | Self::Segment(_))
     }
 }
 
 impl NewsReader {
     /// The next fact, or the number of those that were missed before it.
     pub fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Result<Arc<Fact>, Missed>> {
-        let mut state = self.news.lock();
-        let behind = state.next.wrapping_sub(self.next) as usize;
-        if let Some(missed) = behind.checked_sub(state.latest.len()).filter(|missed| *missed > 0) {
-            self.next = self.next.wrapping_add(missed as u32);
-            return Poll::Ready(Err(Missed(missed as u32)));
+        let state = &mut *self.news.lock();
+        let Some(Some(reader)) = state.readers.get_mut(self.place) else { return Poll::Pending };
+        let behind = state.next.wrapping_sub(reader.next);
+        if behind == 0 {
+            reader.waker = Some(cx.waker().clone());
+            return Poll::Pending;
         }
-        if let Some(fact) = state.latest.len().checked_sub(behind).and_then(|at| state.latest.get(at)) {
-            self.next = self.next.wrapping_add(1);
-            return Poll::Ready(Ok(fact.clone()));
+        let at = state.latest.partition_point(|(number, _)| state.next.wrapping_sub(*number) > behind);
+        let following = state.latest.get(at);
+        let number = following.map_or(state.next, |(number, _)| *number);
+        match (number.wrapping_sub(reader.next), following) {
+            (0, Some((_, fact))) => {
+                reader.next = reader.next.wrapping_add(1);
+                Poll::Ready(Ok(fact.clone()))
+            }
+            (missed, _) => {
+                reader.next = number;
+                Poll::Ready(Err(Missed(missed)))
+            }
         }
-        if let Some(place) = state.readers.get_mut(self.place) {
-            *place = Some(Some(cx.waker().clone()));
-        }
-        Poll::Pending
     }
 }
 
@@ -260,6 +302,36 @@ mod tests {
         });
         let counts = told.map(|fact| if let Fact::Refused(one) = &*fact { one.count } else { 0 });
         assert_eq!(counts.collect::<Vec<_>>(), [1, 3, 2]);
+    }
+
+    #[test]
+    fn strangers_push_out_neither_beginnings_nor_ends() {
+        let news = Arc::new(News::default());
+        let (mut slow, mut quick, cx) = (news.reader(3), news.reader(3), Context::from_waker(Waker::noop()));
+        let id = SessionId { kind: "A", number: 1 };
+        let file = || Fact::File(Finished { id, stream: Name::new("a").unwrap(), path: Path::new("/a").into() });
+        let connects = |number| {
+            let (id, peer) = (SessionId { kind: "RTMPPUBSUB", number }, "192.0.2.1:9".parse().unwrap());
+            Fact::Connects(Connection { id, peer, app: "".into(), agent: "".into(), url: "".into() })
+        };
+        news.tell(|| connects(1));
+        news.tell(file);
+        (2..9).for_each(|number| news.tell(|| connects(number)));
+        news.tell(file);
+        news.tell(file);
+        (9..12).for_each(|number| news.tell(|| connects(number)));
+        let told = |reader: &mut NewsReader| {
+            let facts = std::iter::from_fn(|| match reader.poll_next(&cx) {
+                Poll::Ready(Ok(fact)) => Some(if *fact == file() { Ok(()) } else { Err(0) }),
+                Poll::Ready(Err(Missed(count))) => Some(Err(count)),
+                Poll::Pending => None,
+            });
+            facts.collect::<Vec<_>>()
+        };
+        assert_eq!(told(&mut slow), [Err(1), Ok(()), Err(7), Ok(()), Ok(()), Err(3)]);
+        assert_eq!(told(&mut quick).len(), 6);
+        news.tell(|| connects(12));
+        assert_eq!(told(&mut slow), [Err(0)], "what was read has left its room to it");
     }
 
     #[test]
