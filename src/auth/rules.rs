@@ -160,12 +160,16 @@ fn prove_slowly(state: &State, name: &str, stored: &Pbkdf2, shown: &Credentials)
     Proof::Slow(Box::new(Slow { stored: stored.clone(), password: password.clone(), is_user }))
 }
 
-/// Of two denials that which says more; the schemes of both are asked for.
+/// Of two denials that which says more; the schemes of both are asked for. A client picks one of them: where a hash can be
+/// checked by Basic alone, Digest is not offered, as it would never do for that user.
 fn graver(one: Denial, other: Denial) -> Denial {
     let (most, least) = if weight(one) >= weight(other) { (one, other) } else { (other, one) };
     match (most, least) {
         (Denial::Unauthenticated(lack, schemes), Denial::Unauthenticated(_, more)) => {
-            Denial::Unauthenticated(lack, SETS[bits(schemes) | bits(more)])
+            let [schemes, more] = [bits(schemes), bits(more)];
+            let is_basic_alone = |bits| bits & 3 == 1;
+            let digest = if is_basic_alone(schemes) || is_basic_alone(more) { 2 } else { 0 };
+            Denial::Unauthenticated(lack, SETS[(schemes | more) & !digest])
         }
         _ => most,
     }

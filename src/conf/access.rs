@@ -201,6 +201,14 @@ impl Config {
         rules.map(|(at, rule)| (format!("access[{at}].jwt_file"), rule.jwt_file.as_str()))
     }
 
+    /// Whether a rule restricts who may play by HLS.
+    pub fn guards_hls(&self) -> bool {
+        let is_about = |words: &[&str], word| words.is_empty() || words.contains(&word);
+        let is_guard =
+            |rule: &Access| !rule.allow && is_about(&rule.action.0, "play") && is_about(&rule.protocols.0, "hls");
+        self.access.iter().any(is_guard)
+    }
+
     /// Whether a rule restricts the action for all streams and addresses.
     pub fn restricts(&self, action: &str) -> bool {
         let is_about = |rule: &&Access| (rule.action.0.is_empty() || rule.names(action)) && rule.is_about_all();

@@ -85,9 +85,15 @@ impl Config {
         self.pull.iter().filter(|pull| pull.url.0.is_file()).count()
     }
 
+    /// Whether players of HLS have sessions: if they are told apart, or if a rule says who may play, because names of
+    /// segments can be guessed.
+    pub fn has_hls_sessions(&self) -> bool {
+        self.hls.enable && (self.hls.sessions || self.guards_hls())
+    }
+
     /// The most sessions of HLS players at once.
     pub fn hls_sessions(&self) -> usize {
-        if self.hls.enable && self.hls.sessions { self.viewers.max } else { 0 }
+        if self.has_hls_sessions() { self.viewers.max } else { 0 }
     }
 
     /// The most bytes of HLS.

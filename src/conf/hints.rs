@@ -40,7 +40,7 @@ const ROWS: &[Row] = &[
         "has no effect: http.enable is false, so that nobody asks for a playlist",
     ),
     ("hls.sessions", lacks_http, "has no effect: http.enable is false"),
-    ("hls.session_timeout", |all| !all.hls.sessions, "has no effect: hls.sessions is false"),
+    ("hls.session_timeout", |all| !all.has_hls_sessions(), "has no effect: hls.sessions is false"),
     ("hls.delete", lacks_store, "has no effect: hls.store is \"memory\""),
     (
         "hls.record",

@@ -14,6 +14,11 @@ impl Config {
         false
     }
 
+    /// Whether a rule restricts who may play by HLS: there are none.
+    pub fn guards_hls(&self) -> bool {
+        false
+    }
+
     /// The files of keys, with the keys that name them: there are none.
     pub fn key_files(&self) -> impl Iterator<Item = (String, &str)> {
         std::iter::empty()

@@ -36,8 +36,6 @@ use queue::Queue;
 /// All receivers, and the commands.
 pub struct Notifier {
     core: Arc<Core>,
-    /// The beginning of all ids, another at each start.
-    boot: Arc<str>,
     receivers: Receivers,
     commands: Arc<Commands>,
     /// Reads the news; `None` where nobody is told.
@@ -106,10 +104,9 @@ static COMMANDS: Cost = Cost {
 impl Notifier {
     /// No receivers yet. Facts are kept from here on.
     pub fn new(core: &Arc<Core>) -> Self {
-        let boot = format!("{:016x}", random::number()).into();
         let commands = Arc::new(Commands::new(core, core.config().commands.max));
         let (core, early) = (core.clone(), reader(core));
-        Self { core, boot, receivers: Receivers::default(), commands, feed: None, early, running: bounded(1) }
+        Self { core, receivers: Receivers::default(), commands, feed: None, early, running: bounded(1) }
     }
 
     /// Tells the receivers of the current configuration, until the executor is dropped. Those that are the same keep
@@ -162,7 +159,9 @@ impl Notifier {
         if is_start && to.events.contains(&Event::ServerStart) {
             queue.offer(Event::ServerStart, body::server(&core).as_bytes());
         }
-        let (gate, watch, boot) = (Gate::new(1), Watch::default(), self.boot.clone());
+        let (gate, watch) = (Gate::new(1), Watch::default());
+        // numbers begin anew with each receiver, also after a reload
+        let boot = format!("{:016x}", random::number()).into();
         let post = Post { core, to: to.clone(), queue: queue.clone(), account, boot, gate, watch, is_failing: false };
         Receiver { to: to.clone(), queue, task: self.core.executor.spawn(post.run()) }
     }

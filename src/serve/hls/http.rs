@@ -56,7 +56,7 @@ impl Exchange {
 
     /// Whether players have sessions.
     pub(super) fn has_sessions(&self) -> bool {
-        self.config.hls.enable && self.config.hls.sessions
+        self.config.has_hls_sessions()
     }
 
     /// The session of the request, if it belongs to that stream.
