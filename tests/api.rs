@@ -69,7 +69,7 @@ impl Served {
         ask(self.api, &format!("POST {path}"), "Host: 127.0.0.1\r\n", body)
     }
 
-    /// What is said of a stream, once it fits.
+    /// The answer about a stream, once it fits.
     fn until_group(&self, name: &str, fits: impl Fn(&str) -> bool) -> String {
         until(|| self.get(&format!("/api/stat/group?stream_name={name}")).body, fits)
     }

@@ -32,7 +32,7 @@ tables! {
     }
 }
 
-/// What a rule asks of those whom it is about.
+/// The demand of a rule on the requests that it matches.
 #[derive(Clone, Copy, Debug)]
 pub enum Demand<'a> {
     /// Nothing: they may.
@@ -76,7 +76,7 @@ pub struct Network(IpAddr, u8);
 const MOST: usize = 64;
 const ACTIONS: [&str; 5] = ["publish", "play", "record", "api", "metrics"];
 const PROTOCOLS: [&str; 5] = ["rtmp", "rtsp", "http", "ws", "hls"];
-/// What nginx's expression may be made of.
+/// The variables that nginx's expression may have.
 pub const VARIABLES: [&str; 3] = ["$secure_link_expires", "$uri", "$remote_addr"];
 
 impl Access {
@@ -99,7 +99,7 @@ impl Access {
         self.streams == "*" && self.from.is_empty()
     }
 
-    /// What it asks. A rule without any demand, which the check refuses, lets nobody in.
+    /// Its demand. A rule without any, which the check refuses, lets nobody in.
     pub fn demand(&self) -> Demand<'_> {
         match self {
             Self { allow: true, .. } => Demand::Nothing,

@@ -20,7 +20,7 @@ pub struct Relays {
     core: Arc<Core>,
     find: Find,
     kept: Vec<(Relay, Running)>,
-    /// What clients of the API want.
+    /// Follows the pulls that clients of the API want.
     wanted: Option<Task<()>>,
 }
 

@@ -71,7 +71,7 @@ pub struct Core {
     /// The time of day of the start.
     pub started: Wall,
     ids: Ids,
-    /// What the rules of who may do what remember.
+    /// The state of the access rules: failures, known passwords, keys of tokens.
     pub(super) auth: Arc<auth::State>,
     /// Decides which clients may do what.
     pub(super) gatekeeper: Box<dyn Gatekeeper>,

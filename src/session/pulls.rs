@@ -130,7 +130,7 @@ impl Pulls {
         Poll::Ready(Some(row.state.clone()))
     }
 
-    /// What is wanted, for the relays: ready if that has changed since `seen`, which is updated.
+    /// The wanted pulls, for the relays: ready if they have changed since `seen`, which is updated.
     pub fn poll_wanted(&self, seen: &mut u32, cx: &Context<'_>) -> Poll<Vec<(PullNumber, WantedPull)>> {
         let mut state = self.lock();
         if state.changes == *seen {

@@ -149,7 +149,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// What the inside of a string says. RFC 8259 section 7.
+/// The text of the inside of a string, without escapes. RFC 8259 section 7.
 fn unescaped(inside: &str) -> Option<Cow<'_, str>> {
     if !inside.contains('\\') {
         return Some(inside.into());

@@ -245,8 +245,8 @@ class Delivery(NotifyCase):
         self.server.program.signal(1)
         self.until_log_says("SIGHUP: the configuration was read again")
         self.publish_live(STREAM)
-        for receiver in (stays, comes):
-            receiver.until("on_pub_start")
+        starts = {receiver.until("on_pub_start").id.split("-")[0] for receiver in (stays, comes)}
+        self.assertEqual(len(starts), 2, "numbers begin anew with each receiver, so ids differ before them")
         self.assertEqual(goes.events(), ["on_server_start"])
         self.assertEqual(comes.events()[0], "on_update")
 
