@@ -8,6 +8,12 @@ fn config(json: &str) -> Config {
 }
 
 #[test]
+fn a_port_of_its_own_under_https_is_told_with_the_reason() {
+    let text = import(r#"{"httpflv": {"enable_https": true, "https_listen_addr": ":444"}}"#).unwrap();
+    assert!(text.contains("# httpflv.https_listen_addr = \":444\": HTTPS has one port and certificate: "), "{text}");
+}
+
+#[test]
 fn what_the_file_leaves_out_is_off_as_in_lal() {
     let config = config("{}");
     assert!(!config.rtmp.enable && !config.rtsp.enable && !config.http.enable && !config.api.enable);
