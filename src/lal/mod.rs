@@ -4,12 +4,12 @@
 mod event;
 #[cfg(feature = "api")]
 mod import;
+mod list;
 mod outcome;
 mod role;
 mod stat;
 #[cfg(test)]
 mod tests;
-mod text;
 mod time;
 mod zone;
 
@@ -19,6 +19,5 @@ pub use import::{LEFT_OUT, Unreadable, import};
 pub use outcome::Outcome;
 pub use role::{Base, Role};
 pub use stat::{LalInfo, write_group, write_groups};
-pub use text::Text;
 pub use time::Stamp;
 pub use zone::Zone;

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use serde::{Serialize, Serializer};
 
+use super::list::List;
 use super::role::{Id, Shown, app};
-use super::text::List;
-use super::{Base, Role, Stamp, Text, Zone};
+use super::{Base, Role, Stamp, Zone};
 use crate::budget::OverBudget;
 use crate::hub::{Pulse, Stream};
 use crate::media::{Kind, Track, Wall};
-use crate::session::{Core, Flow, Session, time_of_day};
+use crate::session::{Core, Flow, JsonText, Session, time_of_day};
 
 /// The state of a server, as lal tells it.
 #[derive(Serialize)]
@@ -87,7 +87,7 @@ impl std::fmt::Display for BinInfo {
 }
 
 /// Writes `null`, or the list of all streams that have sessions, by name.
-pub fn write_groups(text: &mut Text<'_>, core: &Core, zone: &Zone) -> Result<(), OverBudget> {
+pub fn write_groups(text: &mut JsonText<'_>, core: &Core, zone: &Zone) -> Result<(), OverBudget> {
     let mut streams = core.hub.streams();
     streams.retain(|stream| stream.is_used());
     streams.sort_unstable_by(|one, other| one.name().cmp(other.name()));
@@ -100,7 +100,7 @@ pub fn write_groups(text: &mut Text<'_>, core: &Core, zone: &Zone) -> Result<(),
 }
 
 /// Writes a stream with its sessions.
-pub fn write_group(text: &mut Text<'_>, core: &Core, stream: &Stream, zone: &Zone) -> Result<(), OverBudget> {
+pub fn write_group(text: &mut JsonText<'_>, core: &Core, stream: &Stream, zone: &Zone) -> Result<(), OverBudget> {
     let first = first_session(core, stream);
     let input = first.as_ref().and_then(|(session, flow)| Some((session, Role::of(session)?, *flow)));
     let told = |base| {

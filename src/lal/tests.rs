@@ -13,7 +13,7 @@ use crate::conf::Config;
 use crate::container::FLV;
 use crate::hub::{Name, Publisher, Step, Viewer};
 use crate::media::{Codec, Frame, Hz, Kind, Params, Ticks, Track};
-use crate::session::{Action, Asker, Core, Entrant, Grant, Leave};
+use crate::session::{Action, Asker, Core, Entrant, Grant, JsonText, Leave};
 
 fn core(text: &str) -> Arc<Core> {
     let config = Config::parse("test", &format!("profile = \"tiny\"\n{text}")).unwrap();
@@ -46,7 +46,7 @@ fn play(core: &Core, name: &str, kind: &'static str) -> (Viewer, Grant) {
 }
 
 fn groups(core: &Core, room: &Account) -> Result<String, OverBudget> {
-    let mut text = Text::new(room);
+    let mut text = JsonText::new(room);
     write_groups(&mut text, core, &Zone::utc())?;
     Ok(String::from_utf8(text.finish().concat()).unwrap())
 }
@@ -82,7 +82,7 @@ fn told(id: &str, protocol: &str, base: &str, [read, wrote]: [u64; 2]) -> String
 fn a_server_without_streams_has_no_groups() {
     let core = core("");
     assert_eq!(groups(&core, &Account::root("a", 1 << 20)).unwrap(), "null");
-    let mut text = Text::new(&core.total);
+    let mut text = JsonText::new(&core.total);
     text.value(&LalInfo::of(&core, "1", &Zone::utc())).unwrap();
     let json = String::from_utf8(text.finish().concat()).unwrap();
     let keys: Vec<_> = json.split('"').skip(1).step_by(4).collect();

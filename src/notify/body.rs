@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::queue::Lost;
 use crate::budget::{Account, OverBudget};
 use crate::conf::{Config, Event};
-use crate::lal::{Base, LalInfo, Role, SessionEvent, Text, Zone, write_groups};
-use crate::session::{Connection, Core, Fact, Refused, Segment, Session, SessionNews};
+use crate::lal::{Base, LalInfo, Role, SessionEvent, Zone, write_groups};
+use crate::session::{Connection, Core, Fact, JsonText, Refused, Segment, Session, SessionNews};
 
 /// `on_rtmp_connect`.
 #[derive(Serialize)]
@@ -125,7 +125,7 @@ pub(super) fn lost(core: &Core, Lost { from, to, count }: Lost) -> String {
 /// `on_update`: the state of all streams, charged to `account`.
 pub(super) fn update(core: &Core, account: &Account) -> Result<Bytes, OverBudget> {
     let config = core.config();
-    let mut text = Text::new(account);
+    let mut text = JsonText::new(account);
     text.put("{\"server_id\":")?;
     text.value(&config.server_id)?;
     text.put(",\"groups\":")?;

@@ -12,6 +12,8 @@ mod flood;
 #[cfg(feature = "rtmp")]
 mod flv_in;
 mod ingest;
+#[cfg(any(feature = "api", feature = "notify"))]
+mod json;
 mod list;
 mod news;
 mod pulls;
@@ -46,6 +48,8 @@ pub use flood::{Flood, Subject};
 #[cfg(feature = "rtmp")]
 pub use flv_in::FlvIn;
 pub use ingest::{Ingest, Loss};
+#[cfg(any(feature = "api", feature = "notify"))]
+pub use json::JsonText;
 pub use list::{Entry, MAX_URL, Part, Session};
 pub use news::{Connection, Fact, Finished, Missed, News, NewsReader, Refused, Segment, SessionNews};
 pub use pulls::{MAX_PULL_URL, PULLS, PullNumber, PullState, Pulls, TooManyPulls, WantedPull};

@@ -18,6 +18,7 @@ impl Status {
     pub const FORBIDDEN: Self = Self(403, "Forbidden");
     pub const NOT_FOUND: Self = Self(404, "Not Found");
     pub const METHOD_NOT_ALLOWED: Self = Self(405, "Method Not Allowed");
+    pub const CONFLICT: Self = Self(409, "Conflict");
     pub const CONTENT_TOO_LARGE: Self = Self(413, "Content Too Large");
     pub const URI_TOO_LONG: Self = Self(414, "URI Too Long");
     pub const RANGE_NOT_SATISFIABLE: Self = Self(416, "Range Not Satisfiable");

@@ -5,3 +5,4 @@ pub(super) mod fuzz;
 pub(super) mod lal;
 pub(super) mod pulls;
 mod reply;
+pub(super) mod v1;

@@ -4,11 +4,12 @@ use std::cell::Cell;
 
 use crate::budget::{BlockMut, Greetings, OverBudget, Room};
 use crate::hub::Unit;
-use crate::lal::{Outcome, Text};
+use crate::lal::Outcome;
 use crate::media::Ticks;
 use crate::net::Outlet;
 use crate::proto::http::Status;
 use crate::serve::http::{Answer, Body, Exchange, Field, NO_CACHE, NO_ROOM, Reply};
+use crate::session::JsonText;
 
 /// The server, in lal's answers and in place of ours: clients may look for the version.
 const SERVER: Field = ("Server", std::borrow::Cow::Borrowed("lal0.37.4"));
@@ -30,29 +31,36 @@ impl Room for AnswerRoom<'_> {
     }
 }
 
-/// Answers with what `write` writes. Pages of other sites read it if they are listed.
-pub(super) fn told(exchange: &Exchange, write: impl FnOnce(&mut Text<'_>) -> Result<(), OverBudget>) -> Answer {
-    let origin = exchange.listed_origin().map(|origin| [origin, ("Vary", "Origin".into())]);
-    written(exchange, write).with(origin.into_iter().flatten()).into()
+/// The type of a function that writes an answer.
+type Written = Result<(), OverBudget>;
+
+/// Answers with what `write` writes, in the name of lal. Pages of other sites read it if they are listed.
+pub(super) fn told(exchange: &Exchange, write: impl FnOnce(&mut JsonText<'_>) -> Written) -> Answer {
+    json(exchange, Status::OK, write).with([SERVER]).into()
 }
 
-/// Answers with a text.
+/// Answers with a text, in the name of lal.
 pub(super) fn said(exchange: &Exchange, json: &str) -> Answer {
     told(exchange, |text| text.put(json))
 }
 
-/// Answers with an outcome alone.
+/// Answers with an outcome of lal alone.
 pub(super) fn outcome(exchange: &Exchange, outcome: &Outcome) -> Answer {
     said(exchange, &outcome.alone())
 }
 
-fn written(exchange: &Exchange, write: impl FnOnce(&mut Text<'_>) -> Result<(), OverBudget>) -> Reply {
+/// Answers with what `write` writes. Pages of other sites read it if they are listed.
+pub(super) fn json(exchange: &Exchange, status: Status, write: impl FnOnce(&mut JsonText<'_>) -> Written) -> Reply {
     let room = AnswerRoom { greetings: &exchange.server.core.greetings, taken: Cell::new(0) };
-    let mut text = Text::new(&room);
-    if write(&mut text).is_err() {
-        return Reply::new(Status::UNAVAILABLE, Body::Text(NO_ROOM.into())).retry_after(1);
-    }
-    let mut outlet = Outlet::default();
-    outlet.fill(|units| units.extend(text.finish().into_iter().map(|block| Unit::whole(block, Ticks(0)))));
-    Reply::blocks(JSON, outlet).with([SERVER, NO_CACHE])
+    let mut text = JsonText::new(&room);
+    let reply = match write(&mut text) {
+        Ok(()) => {
+            let mut outlet = Outlet::default();
+            outlet.fill(|units| units.extend(text.finish().into_iter().map(|block| Unit::whole(block, Ticks(0)))));
+            Reply { status, ..Reply::blocks(JSON, outlet) }.with([NO_CACHE])
+        }
+        Err(_) => Reply::new(Status::UNAVAILABLE, Body::Text(NO_ROOM.into())).retry_after(1),
+    };
+    let origin = exchange.listed_origin().map(|origin| [origin, ("Vary", "Origin".into())]);
+    reply.with(origin.into_iter().flatten())
 }

@@ -16,6 +16,8 @@ const GUARDED: &[&str] = &[
     "/api/stat/",
     #[cfg(feature = "api")]
     "/api/ctrl/",
+    #[cfg(feature = "api")]
+    "/api/v1/",
 ];
 
 /// The reason why a request gets no answer of its row.

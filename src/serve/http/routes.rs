@@ -11,7 +11,7 @@ use super::rtsp;
 use crate::conf::Config;
 use crate::proto::http::{METHODS, Method, Request, Status};
 #[cfg(feature = "api")]
-use crate::serve::api::{lal, pulls};
+use crate::serve::api::{lal, pulls, v1};
 use crate::serve::{hls, metrics};
 use crate::session::Action;
 
@@ -48,6 +48,8 @@ pub(super) const ROUTES: Table = Table {
     rows: &[
         #[cfg(feature = "api")]
         LAL,
+        #[cfg(feature = "api")]
+        V1,
         MEDIA,
     ],
     is_guarded: false,
@@ -55,7 +57,7 @@ pub(super) const ROUTES: Table = Table {
 
 /// The routes of the port of the API.
 #[cfg(feature = "api")]
-pub(super) const API_ROUTES: Table = Table { rows: &[LAL, &[Route::any("*", lal::nothing)]], is_guarded: true };
+pub(super) const API_ROUTES: Table = Table { rows: &[LAL, V1, &[Route::any("*", lal::nothing)]], is_guarded: true };
 
 /// lal's API. lal takes any method; here reading is GET, or POST as some clients have it.
 #[cfg(feature = "api")]
@@ -73,6 +75,14 @@ const LAL: &[Route] = &[
     Route::post("/api/ctrl/kick_session", lal::MAX_BODY, lal::kick).changing(),
     Route::post("/api/ctrl/add_ip_blacklist", lal::MAX_BODY, lal::refuse).changing(),
     Route::post("/api/ctrl/remove_ip_blacklist", lal::MAX_BODY, lal::admit).changing(),
+];
+
+/// runnel's own API: docs/openapi.json.
+#[cfg(feature = "api")]
+const V1: &[Route] = &[
+    Route::get("/api/v1/info", v1::info::tell).of_api(),
+    Route::get("/api/v1/sessions", v1::sessions::tell).of_api(),
+    Route::delete("/api/v1/sessions/*", v1::sessions::end).changing(),
 ];
 
 const MEDIA: &[Route] = &[
@@ -114,6 +124,12 @@ impl Route {
     pub(super) const fn post(pattern: &'static str, body: usize, handler: fn(Exchange) -> Answer) -> Self {
         assert!(body <= crate::proto::http::MAX_BODY);
         Self { method: Some(Method::Post), body, ..Self::get(pattern, handler) }
+    }
+
+    /// DELETE.
+    #[cfg(feature = "api")]
+    pub(super) const fn delete(pattern: &'static str, handler: fn(Exchange) -> Answer) -> Self {
+        Self { method: Some(Method::Delete), ..Self::get(pattern, handler) }
     }
 
     /// All methods.
@@ -200,4 +216,37 @@ pub(super) fn find(table: &'static Table, config: &Config, request: &Request) ->
 fn healthz(_: Exchange) -> Answer {
     let mime = ("Content-Type", "text/plain; charset=utf-8".into());
     Reply::new(Status::OK, Body::Text("ok\n".into())).with([mime, CORS, NO_CACHE]).into()
+}
+
+#[cfg(all(test, feature = "api"))]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The methods and paths of the document: `GET /api/v1/streams/*`.
+    fn described() -> BTreeSet<String> {
+        let document: serde_json::Value = serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        let methods = paths.iter().flat_map(|(path, methods)| {
+            let pattern = path.split_once('{').map_or(path.clone(), |(start, _)| format!("{start}*"));
+            methods.as_object().unwrap().keys().map(move |method| format!("{} {pattern}", method.to_uppercase()))
+        });
+        methods.collect()
+    }
+
+    #[test]
+    fn the_document_describes_each_path_of_the_api_and_no_other() {
+        let is_first = |row: &&Route| {
+            V1.iter()
+                .find(|other| other.fits(row.pattern.trim_end_matches('*')))
+                .is_some_and(|first| first.pattern == row.pattern || first.pattern.len() > row.pattern.len())
+        };
+        assert!(V1.iter().all(|row| is_first(&row)), "a row stands behind one that has all its paths");
+        let rows = V1.iter().map(|row| {
+            let (_, method) = METHODS.iter().find(|(method, _)| row.method == Some(*method)).unwrap();
+            format!("{method} {}", row.pattern)
+        });
+        assert_eq!(described(), rows.collect());
+    }
 }

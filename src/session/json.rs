@@ -6,21 +6,15 @@ use serde::Serialize;
 use crate::budget::{OverBudget, Overflow, Room, Rope};
 
 /// A text of JSON.
-pub struct Text<'a> {
+pub struct JsonText<'a> {
     room: &'a dyn Room,
     rope: Rope,
-}
-
-/// A list in a text. lal writes an empty one as `null`, as Go does.
-#[derive(Default)]
-pub(super) struct List {
-    has_begun: bool,
 }
 
 /// The longest text. It is reached by no plan that fits.
 const LONGEST: usize = 1 << 30;
 
-impl<'a> Text<'a> {
+impl<'a> JsonText<'a> {
     /// An empty text, whose blocks are those of `room`.
     pub fn new(room: &'a dyn Room) -> Self {
         Self { room, rope: Rope::new(LONGEST) }
@@ -38,9 +32,26 @@ impl<'a> Text<'a> {
     }
 
     /// Appends an object without its end, so that more entries can follow.
-    pub(super) fn open(&mut self, object: &impl Serialize) -> Result<(), OverBudget> {
+    pub fn open(&mut self, object: &impl Serialize) -> Result<(), OverBudget> {
         let json = serde_json::to_vec(object).unwrap_or_default();
         self.append(json.strip_suffix(b"}").unwrap_or(&json))
+    }
+
+    /// Appends an array, whose items `item` appends. The first error ends it.
+    #[cfg(feature = "api")]
+    pub fn array<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        mut item: impl FnMut(&mut Self, T) -> Result<(), OverBudget>,
+    ) -> Result<(), OverBudget> {
+        self.put("[")?;
+        for (number, one) in items.into_iter().enumerate() {
+            if number > 0 {
+                self.put(",")?;
+            }
+            item(self, one)?;
+        }
+        self.put("]")
     }
 
     /// The text, in blocks.
@@ -59,17 +70,5 @@ impl<'a> Text<'a> {
             Overflow::OverBudget(refusal) => refusal,
             Overflow::TooLong => OverBudget { wanted: part.len(), limit: LONGEST },
         })
-    }
-}
-
-impl List {
-    /// Goes before each item.
-    pub(super) fn next(&mut self, text: &mut Text<'_>) -> Result<(), OverBudget> {
-        text.put(if std::mem::replace(&mut self.has_begun, true) { "," } else { "[" })
-    }
-
-    /// Ends the list.
-    pub(super) fn end(self, text: &mut Text<'_>) -> Result<(), OverBudget> {
-        text.put(if self.has_begun { "]" } else { "null" })
     }
 }
