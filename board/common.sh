@@ -61,8 +61,9 @@ write_sums() { # FOLDER
 }
 
 # What the program has beyond the flags of its target, and tests have not: they unwind the stack
-# after a panic, by tables, and are to say where it was.
-program_flags="-C force-unwind-tables=no -Z location-detail=none"
+# after a panic, by tables, and are to say where it was. Derived Debug names the variant alone there,
+# which is all that the log shows of errors of libraries.
+program_flags="-C force-unwind-tables=no -Z location-detail=none -Z fmt-debug=shallow"
 
 # zig brings its own start files; without crt-static some targets are not
 # static. Paths of this machine have no place in what others get; that of the
