@@ -110,7 +110,7 @@ pub static PROTOCOLS: &[Protocol] = &[
         schemes: &[],
         relay: None,
         sessions: &[],
-        costs: &[&session::BLACKLIST, &session::PULLS],
+        costs: &[&session::BLACKLIST, &session::PULLS, &session::LOGINS],
     },
 ];
 

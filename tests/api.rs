@@ -399,3 +399,37 @@ fn a_pull_gives_up_after_its_attempts_and_waits_for_viewers_if_it_is_to() {
     start(format!(r#"{{"url":"{url}","stream_name":"c","auto_stop_pull_after_no_out_ms":0}}"#));
     assert!(start(format!(r#"{{"url":"{url}","stream_name":"d"}}"#)).contains("api.pulls streams are pulled already"));
 }
+
+#[test]
+fn a_page_logs_in_and_its_cookie_stands_for_the_credentials() {
+    let served = Served::begin("[[access]]\naction = [\"api\", \"play\"]\nuser = \"admin\"\npassword = \"Tiger-97\"\n");
+    let _publisher = publish(&served, "a");
+    let host = "Host: 127.0.0.1\r\n";
+    let log_in = |body: &str| ask(served.api, "POST /api/v1/login", host, body);
+    for wrong in ["", "{}", r#"{"user":"admin"}"#, r#"{"user":"a","password":"b","token":"c"}"#] {
+        assert_eq!(log_in(wrong).status, 400, "{wrong}");
+    }
+    let refused = log_in(r#"{"user":"admin","password":"guess"}"#);
+    assert_eq!(refused.status, 401);
+    assert!(!refused.head.contains("WWW-Authenticate") && !refused.head.contains("Set-Cookie"), "{}", refused.head);
+    let begun = log_in(r#"{"user":"admin","password":"Tiger-97"}"#);
+    assert_eq!((begun.status, begun.body.as_str()), (200, r#"{"user":"admin"}"#));
+    let cookie = begun.head.lines().find_map(|line| line.strip_prefix("Set-Cookie: ")).unwrap();
+    assert!(cookie.ends_with("; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict"), "{cookie}");
+    let cookie = format!("{host}Cookie: lang=zh; {}\r\n", cookie.split(';').next().unwrap());
+    let info = |fields: &str| ask(served.api, "GET /api/v1/info", fields, "");
+    assert_eq!((info(host).status, info(&cookie).status), (401, 200));
+    assert!(info(host).head.contains("WWW-Authenticate: Basic"));
+    let page = info(&format!("{host}X-Requested-With: page\r\n"));
+    assert!(page.status == 401 && !page.head.contains("WWW-Authenticate"), "{}", page.head);
+    // what is played needs no other login
+    let mut media = connect(served.http);
+    media.write_all(format!("GET /live/a.flv HTTP/1.1\r\n{cookie}\r\n").as_bytes()).unwrap();
+    let mut status = [0; 12];
+    media.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    let foreign = format!("{cookie}Origin: http://evil.example\r\n");
+    assert_eq!(ask(served.api, "DELETE /api/v1/login", &foreign, "").status, 403);
+    assert_eq!(ask(served.api, "DELETE /api/v1/login", &cookie, "").status, 200);
+    assert_eq!(info(&cookie).status, 401);
+}

@@ -13,6 +13,7 @@ use super::connections::{ADDRESSES, CONNECTION, greetings, held_by_one};
 use super::counters::Counters;
 use super::flood::{Flood, Subject};
 use super::list::Sessions;
+use super::logins::Logins;
 use super::news::Refused;
 use super::pulls::Pulls;
 use super::rates::RateClock;
@@ -60,6 +61,8 @@ pub struct Core {
     pub peers: Peers,
     /// The addresses that the operator refuses.
     pub blacklist: Blacklist,
+    /// Those who have logged in at the page.
+    pub logins: Logins,
     /// The streams that clients of the API want pulled.
     pub pulls: Pulls,
     /// Pairs of ports for RTP.
@@ -121,6 +124,7 @@ impl Core {
             cadence: Cadence::default(),
             peers: peers(&config, &total),
             blacklist: Blacklist::new(config.api.blacklist),
+            logins: Logins::default(),
             pulls: Pulls::new(config.api_pulls()),
             udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
             throttle: HandshakeThrottle::default(),

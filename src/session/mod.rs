@@ -15,6 +15,7 @@ mod ingest;
 #[cfg(any(feature = "api", feature = "notify"))]
 mod json;
 mod list;
+mod logins;
 mod news;
 mod pulls;
 mod rates;
@@ -51,6 +52,7 @@ pub use ingest::{Ingest, Loss};
 #[cfg(any(feature = "api", feature = "notify"))]
 pub use json::JsonText;
 pub use list::{Entry, MAX_URL, Part, Session};
+pub use logins::{LOGIN_LASTS, LOGINS, Logins};
 pub use news::{Connection, Fact, Finished, Missed, News, NewsReader, Refused, Segment, SessionNews};
 pub use pulls::{MAX_PULL_URL, PULLS, PullNumber, PullState, Pulls, TooManyPulls, WantedPull};
 pub use rates::Flow;

@@ -53,6 +53,11 @@ impl Refusal {
         }
     }
 
+    /// True if the credentials of the client are wrong.
+    pub fn is_wrong(self) -> bool {
+        matches!(self, Self::Denied(Denial::Unauthenticated(Lack::Wrong, _)))
+    }
+
     /// Whether the client made no mistake yet: it could not know that credentials are needed, or by which challenge.
     pub fn is_question(self) -> bool {
         matches!(self, Self::Denied(Denial::Unauthenticated(Lack::Missing | Lack::Stale, _)))

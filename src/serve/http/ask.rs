@@ -1,5 +1,7 @@
 //! Requests that wait for the decision whether the client may have what it asks for.
 
+use std::time::Instant;
+
 use super::live;
 use super::reply::{Answer, Exchange, HalfClosed, NO_ROOM, Pending, Reply};
 use crate::container::Form;
@@ -9,6 +11,9 @@ use crate::proto::http::{Request, Status};
 use crate::proto::{Credentials, agent};
 use crate::session::{self, Action, Leave, Refusal};
 use crate::wire::percent_decode;
+
+/// The name of the cookie of a login.
+pub(in crate::serve) const LOGIN: &str = "runnel_login";
 
 /// The object of a request.
 pub(in crate::serve) enum Wish {
@@ -64,8 +69,22 @@ impl Exchange {
 
     /// The same, but `then` also handles a refusal.
     pub(super) fn decide(
+        self,
+        wish: Wish,
+        then: impl FnOnce(Self, Result<Leave, Refusal>) -> Answer + Send + 'static,
+    ) -> Answer {
+        let shown = match self.request.fields.get("authorization") {
+            None => self.credentials_of_login(),
+            field => Credentials::of_field(field),
+        };
+        self.decide_by(wish, &shown, then)
+    }
+
+    /// The same, with these credentials.
+    pub(in crate::serve) fn decide_by(
         mut self,
         wish: Wish,
+        credentials: &Credentials,
         then: impl FnOnce(Self, Result<Leave, Refusal>) -> Answer + Send + 'static,
     ) -> Answer {
         if let Some(leave) = self.leave.take() {
@@ -82,7 +101,7 @@ impl Exchange {
             app: &app,
             query,
             peer: canonical(self.peer),
-            credentials: &Credentials::of_field(fields.get("authorization")),
+            credentials,
             agent: agent(fields.get("user-agent").unwrap_or_default()),
         });
         let asking = match asking.now() {
@@ -103,7 +122,19 @@ impl Exchange {
         Answer::Later(Pending::new(answer, half_closed))
     }
 
-    /// Refuses the client; if a place is missing, it may try again.
+    /// The id of the login that the client's cookie names.
+    pub(in crate::serve) fn login(&self) -> Option<&str> {
+        let cookies = self.request.fields.values("cookie").flat_map(|field| field.split(';'));
+        cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(name, _)| *name == LOGIN).map(|(_, id)| id)
+    }
+
+    fn credentials_of_login(&self) -> Credentials {
+        let found = self.login().and_then(|id| self.server.core.logins.find(id, Instant::now()));
+        found.unwrap_or_default()
+    }
+
+    /// Refuses the client; if a place is missing, it may try again. A page asks for credentials itself, and not by the
+    /// dialogue that a challenge opens.
     pub(in crate::serve) fn turn_down(&self, why: Refusal) -> Answer {
         let path = &self.request.path;
         if !why.is_question() || why.challenges().next().is_none() {
@@ -111,7 +142,15 @@ impl Exchange {
             let said = format_args!("is refused {path:?}: {why}");
             self.server.core.refused_guest(why.label(), self.peer, stream.as_ref(), said);
         }
-        let challenges = why.challenges().map(|challenge| ("WWW-Authenticate", challenge.into()));
+        if why.is_wrong()
+            && let Some(id) = self.login()
+        {
+            // the rules have changed since
+            self.server.core.logins.end(id, Instant::now());
+        }
+        let is_page = self.request.fields.get("x-requested-with").is_some();
+        let challenges = why.challenges().filter(|_| !is_page);
+        let challenges = challenges.map(|challenge| ("WWW-Authenticate", challenge.into()));
         let reply = Reply::refuse(why.in_http(), why.to_string()).with(challenges);
         match reply.status {
             Status::UNAVAILABLE => reply.retry_after(5).into(),

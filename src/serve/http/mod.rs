@@ -29,6 +29,8 @@ use super::Server;
 use crate::net::Conn;
 use crate::proto::http::Status;
 use crate::wire::{percent_decode, percent_encode};
+#[cfg(feature = "api")]
+pub(super) use ask::LOGIN;
 pub(super) use ask::Wish;
 #[cfg(feature = "record")]
 pub(super) use files::Lookup;

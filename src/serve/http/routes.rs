@@ -81,6 +81,8 @@ const LAL: &[Route] = &[
 #[cfg(feature = "api")]
 const V1: &[Route] = &[
     Route::get("/api/v1/info", v1::info::tell).of_api(),
+    Route::post("/api/v1/login", v1::login::MAX_BODY, v1::login::begin).of_page(),
+    Route::delete("/api/v1/login", v1::login::end).of_page(),
     Route::get("/api/v1/sessions", v1::sessions::tell).of_api(),
     Route::delete("/api/v1/sessions/*", v1::sessions::end).changing(),
 ];
@@ -153,6 +155,12 @@ impl Route {
     #[cfg(feature = "api")]
     const fn of_api(self) -> Self {
         self.when(|config, _| config.api.enable).asking(|_| Wish::Path(Action::Api, None))
+    }
+
+    /// The same, for pages of the API alone, whose clients show credentials in the body.
+    #[cfg(feature = "api")]
+    const fn of_page(self) -> Self {
+        Self { changes: true, ..self.when(|config, _| config.api.enable) }
     }
 
     /// The same, for clients that may change the server by the API.

@@ -1,6 +1,7 @@
 //! runnel's own API, below `/api/v1/`: JSON, with the status codes of HTTP. docs/openapi.json describes it.
 
 pub(in crate::serve) mod info;
+pub(in crate::serve) mod login;
 mod page;
 mod reply;
 pub(in crate::serve) mod sessions;
