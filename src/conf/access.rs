@@ -117,8 +117,8 @@ impl Access {
         }
     }
 
-    /// Its fault, if it has one: the key, and the values allowed.
-    fn objection(&self, auth: Auth) -> Option<(&'static str, &'static str)> {
+    /// Its faults: the keys, and the values allowed.
+    fn objections(&self, auth: Auth) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
         let demands = [
             self.allow,
             self.deny,
@@ -159,7 +159,7 @@ impl Access {
                  other hash can check",
             ),
         ];
-        wrong.iter().find(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (*key, *remedy))
+        wrong.into_iter().filter(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (key, remedy))
     }
 }
 
@@ -172,11 +172,13 @@ pub(super) fn objections(config: &Config) -> Vec<Objection> {
     let too_many =
         (config.access.len() > MOST).then(|| (format!("access[{MOST}]"), Fault::MustBe("one of 64 at most".into())));
     let of_rule = |(at, rule): (usize, &Access)| {
-        let (key, remedy) = rule.objection(config.rtsp.auth)?;
-        let key = if key.is_empty() { format!("access[{at}]") } else { format!("access[{at}].{key}") };
-        Some((key, Fault::MustBe(remedy.into())))
+        let faults = rule.objections(config.rtsp.auth);
+        faults.map(move |(key, remedy)| {
+            let key = if key.is_empty() { format!("access[{at}]") } else { format!("access[{at}].{key}") };
+            (key, Fault::MustBe(remedy.into()))
+        })
     };
-    too_many.into_iter().chain(config.access.iter().take(MOST).enumerate().filter_map(of_rule)).collect()
+    too_many.into_iter().chain(config.access.iter().take(MOST).enumerate().flat_map(of_rule)).collect()
 }
 
 /// The hint about a rule that lets everybody change the state of the server.

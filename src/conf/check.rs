@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::counts::MAX_THREADS;
 use super::error::Objection;
 use super::features::is_compiled;
+use super::secret::MASK;
 use super::{Auth, Config, Fault, MissingFeature};
 use crate::hub::{InvalidName, Name, is_pattern};
 
@@ -92,6 +93,7 @@ impl Config {
                 "rtsp.auth",
                 "\"off\", unless rtsp.user and rtsp.password are set",
             ),
+            (self.rtsp.password == MASK, "rtsp.password", "the password, which is masked here"),
             (self.http.keep_alive.0.is_zero(), "http.keep_alive", "more than \"0s\""),
             (!(512..=16 << 10).contains(&self.http.max_head.0), "http.max_head", "between 512 and \"16KiB\""),
             (self.hls.segments < 3, "hls.segments", "at least 3: players start three segments before the end"),

@@ -76,7 +76,7 @@ impl Probe<'_> {
         Config::of(probe).err()
     }
 
-    /// The faults of `key` with `value`: one at most, or one for each entry of a list of tables.
+    /// The faults of `key` with `value`: one at most, or those of each entry of a list of tables.
     fn faults(&self, key: &str, value: &toml::Value) -> Vec<Objection> {
         let Some(wrong) = self.wrong(key, value.clone()) else { return Vec::new() };
         if let Some(list) = LISTS.into_iter().find(|list| is_within(key, list))
@@ -86,23 +86,36 @@ impl Probe<'_> {
             return vec![(list.into(), Fault::Conflict(words.into()))];
         }
         let entries = value.as_array().into_iter().flatten().enumerate();
-        let entries: Vec<_> = entries.filter_map(|(at, entry)| self.entry_fault(key, at, entry)).collect();
+        let entries: Vec<_> = entries.flat_map(|(at, entry)| self.entry_faults(key, at, entry)).collect();
         if entries.is_empty() { vec![self.fault(key.into(), wrong)] } else { entries }
     }
 
-    /// The fault of an entry of the list `key`.
-    fn entry_fault(&self, key: &str, at: usize, entry: &toml::Value) -> Option<Objection> {
-        let wrong = self.wrong(key, vec![entry.clone()].into())?;
-        // without the field at fault the reason is another, or none
-        let without = |field: &String| {
-            let mut rest = entry.as_table().cloned().unwrap_or_default();
-            rest.remove(field);
-            self.wrong(key, vec![rest].into())
-        };
-        let mut fields = entry.as_table().into_iter().flat_map(toml::Table::keys);
-        let field = fields.find(|field| !matches!(wrong, Wrong::Missing(_)) && without(field).as_ref() != Some(&wrong));
-        let field = field.map_or(String::new(), |field| format!(".{field}{}", rest_of(entry.get(field))));
-        Some(self.fault(format!("{key}[{at}]{field}"), wrong))
+    /// The faults of an entry of the list `key`.
+    fn entry_faults(&self, key: &str, at: usize, entry: &toml::Value) -> Vec<Objection> {
+        let (mut faults, mut rest) = (Vec::new(), entry.clone());
+        while let Some(wrong) = self.wrong(key, vec![rest.clone()].into()) {
+            // without the field at fault the reason is another, or none
+            let without = |field: &str| {
+                let mut rest = rest.as_table().cloned().unwrap_or_default();
+                rest.remove(field);
+                rest
+            };
+            let is_at_fault = |field: &&String| self.wrong(key, vec![without(field)].into()).as_ref() != Some(&wrong);
+            let mut fields = rest.as_table().into_iter().flat_map(toml::Table::keys);
+            let field = match wrong {
+                // a key that had a wrong value is missing now, or an unknown one is probably meant to be it
+                Wrong::Missing(name) if entry.get(name).is_some() || has_unknown(&faults) => break,
+                Wrong::Missing(_) => None,
+                _ => fields.find(is_at_fault).cloned(),
+            };
+            let Some(field) = field else {
+                faults.push(self.fault(format!("{key}[{at}]"), wrong));
+                break;
+            };
+            faults.push(self.fault(format!("{key}[{at}].{field}{}", rest_of(rest.get(&field))), wrong));
+            rest = without(&field).into();
+        }
+        faults
     }
 
     /// The fault of a key for this reason. An unknown one comes with the key that is probably meant.
@@ -113,6 +126,11 @@ impl Probe<'_> {
         let words = below_a_table(&key, &tables).unwrap_or_else(|| unknown(&name, known, &self.all));
         (unknown_part(&key, &name, self.base).into(), Fault::Key(words))
     }
+}
+
+/// Whether one of these keys is unknown.
+fn has_unknown(faults: &[Objection]) -> bool {
+    faults.iter().any(|(_, fault)| matches!(fault, Fault::Key(_)))
 }
 
 /// Whether `key` is that of `table`, or of something in it.

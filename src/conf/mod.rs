@@ -29,7 +29,6 @@ mod record;
 #[cfg(not(feature = "record"))]
 #[path = "no_record.rs"]
 mod record;
-#[cfg(any(feature = "auth", feature = "notify"))]
 mod secret;
 #[cfg(feature = "auth")]
 mod stored;
@@ -58,7 +57,6 @@ pub use profile::Profile;
 #[cfg(feature = "record")]
 pub use record::FileFormat;
 pub use record::{Record, Recording};
-#[cfg(any(feature = "auth", feature = "notify"))]
 pub use secret::{MASK, Secret};
 #[cfg(feature = "auth")]
 pub use stored::{Pbkdf2, Stored, stored_sha256};

@@ -2,7 +2,8 @@
 
 use super::error::Objection;
 use super::features::is_compiled;
-use super::secret::Secret;
+use super::secret::{MASK, Secret};
+use super::text::MASKED;
 use super::value::{Value, tables};
 use super::{Config, Fault, MissingFeature, Size, Time, Wrong};
 use crate::hub::Name;
@@ -154,7 +155,8 @@ impl Value for Occasion {
 
 impl Value for Receiver {
     fn read(value: toml::Value) -> Result<Self, Wrong> {
-        let url = Url::parse(&String::read(value)?).map_err(Wrong::Url)?;
+        let text = String::read(value)?;
+        let url = if text.contains(MASK) { Err(MASKED) } else { Url::parse(&text) }.map_err(Wrong::Url)?;
         match REQUESTS.into_iter().find(|scheme| scheme.name == url.scheme) {
             Some(scheme) => match scheme.features().find(|feature| !is_compiled(feature)) {
                 Some(feature) => Err(Wrong::Feature(MissingFeature(feature))),
@@ -191,8 +193,9 @@ impl Config {
 /// The faults of these keys.
 pub(super) fn objections(config: &Config) -> Vec<Objection> {
     let Notifications { events, memory, .. } = config.notifications;
-    let commands = config.exec.iter().enumerate().filter_map(|(at, one)| Some((at, one.objection()?)));
-    let commands = commands.map(|(at, (key, remedy))| (format!("exec[{at}].{key}"), remedy));
+    let of_command =
+        |(at, one): (usize, &Exec)| one.objections().map(move |(key, remedy)| (format!("exec[{at}].{key}"), remedy));
+    let commands = config.exec.iter().enumerate().flat_map(of_command);
     let wrong = [
         (!(8..=4096).contains(&events), "notifications.events", "between 8 and 4096"),
         (memory.0 < MIN_MEMORY, "notifications.memory", "at least \"8KiB\""),
@@ -210,17 +213,18 @@ pub(super) fn objections(config: &Config) -> Vec<Objection> {
 }
 
 impl Exec {
-    /// Its fault, if it has one: the key, and the values allowed.
-    fn objection(&self) -> Option<(&'static str, &'static str)> {
+    /// Its faults: the keys, and the values allowed.
+    fn objections(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
         let is_path = self.command.first().is_some_and(|program| program.starts_with('/'));
         let has_nul = self.command.iter().any(|word| word.contains('\0'));
         let wrong = [
             (self.on.is_empty(), "on", "a list such as [\"publish\"]"),
             (!is_path, "command", "a list that begins with the path of a program, from the root on"),
             (has_nul, "command", "without the character 0"),
+            (self.command.iter().any(|word| word == MASK), "command", "written out where it is masked"),
             (!Name::may_match(&self.streams), "streams", "a pattern that a name can match: one has no / and no blank"),
         ];
-        wrong.iter().find(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (*key, *remedy))
+        wrong.into_iter().filter(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (key, remedy))
     }
 }
 

@@ -72,9 +72,9 @@ pub(super) fn hints(config: &Config) -> Vec<Hint> {
 pub(super) fn objections(config: &Config) -> Vec<Objection> {
     let must_be = |key: String, remedy: &'static str| (key, Fault::MustBe(remedy.into()));
     let entry = |(at, record): (usize, &Record)| {
-        record.objection().map(|(key, remedy)| must_be(format!("record[{at}].{key}"), remedy))
+        record.objections().map(move |(key, remedy)| must_be(format!("record[{at}].{key}"), remedy))
     };
-    let mut faults: Vec<_> = config.record.iter().enumerate().filter_map(entry).collect();
+    let mut faults: Vec<_> = config.record.iter().enumerate().flat_map(entry).collect();
     let same = |one: &Record, other: &Record| one.streams == other.streams && one.goes_where(other);
     let entries = config.record.iter().enumerate();
     let twice = entries.filter(|(at, one)| config.record.iter().take(*at).any(|before| same(before, one)));
@@ -167,8 +167,8 @@ impl Record {
         self.format == other.format && Path::new(&self.path) == Path::new(&other.path)
     }
 
-    /// Its fault, if it has one: the key, and the values allowed.
-    fn objection(&self) -> Option<(&'static str, &'static str)> {
+    /// Its faults: the keys, and the values allowed.
+    fn objections(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
         let wrong = [
             (self.streams.is_empty(), "streams", "\"*\" for all, or a pattern of names"),
             (
@@ -180,7 +180,7 @@ impl Record {
             (!self.length.0.is_zero() && self.length.0.as_secs() < 1, "length", "at least \"1s\""),
             (self.size.0 > 0 && self.size.0 < 64 << 10, "size", "at least \"64KiB\""),
         ];
-        wrong.iter().find(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (*key, *remedy))
+        wrong.into_iter().filter(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (key, remedy))
     }
 }
 

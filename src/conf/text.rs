@@ -7,6 +7,7 @@ use std::path::PathBuf;
 #[cfg(feature = "record")]
 use super::FileFormat;
 use super::features::is_compiled;
+use super::secret::MASK;
 use super::value::Value;
 use super::{Auth, Delete, MissingFeature, Profile, Segments, Wrong};
 use crate::hub::Conflict;
@@ -168,8 +169,14 @@ text!(Store, "\"memory\" or the absolute path of a folder", |text| match text {
     _ => None,
 });
 
+/// The reason to refuse a URL as it is shown to others.
+pub(super) const MASKED: &str = "what is masked in it has to be written out";
+
 /// Reads a URL, including that of a file if `files`. Errors leave it out, because it may contain a password.
 fn url(text: &str, files: bool) -> Result<Url, Wrong> {
+    if text.contains(MASK) {
+        return Err(Wrong::Url(MASKED));
+    }
     let named = text.split_once(':').map_or("", |(scheme, _)| scheme);
     let is_asked_for = |scheme: &&Scheme| files || **scheme != FILE;
     let missing = |scheme: &Scheme| scheme.features().find(|feature| !is_compiled(feature));

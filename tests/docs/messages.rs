@@ -570,6 +570,36 @@ fn every_mistake_is_told_in_the_order_of_the_file() {
 }
 
 #[test]
+fn all_mistakes_of_one_table_are_told() {
+    let text = "[[pull]]\nstream = 1\nurl = \"x\"\nudp = 2\nonce = 3\n\
+                [[pull]]\nudp = 4\n\
+                [[access]]\nstreams = \"a/b\"\nallow = true\njwt_claim = \"\"\n";
+    let told = |text: &str| {
+        let errors = Config::parse("r.toml", text).unwrap_err();
+        let keys = errors.told.iter().map(|error| error.place.key.clone().unwrap());
+        keys.collect::<Vec<_>>()
+    };
+    let pulls = ["pull[0].stream", "pull[0].url", "pull[0].udp", "pull[0].once", "pull[1]", "pull[1].udp"];
+    assert_eq!(told(text), [&pulls[..], &["access[0].streams", "access[0].jwt_claim"]].concat());
+    let record = "[[record]]\nstreams = \"a/b\"\npath = \"m\"\nsize = \"1KiB\"\n";
+    assert_eq!(told(record), ["record[0].streams", "record[0].path", "record[0].size"]);
+}
+
+#[test]
+fn what_is_masked_is_refused() {
+    for (text, key) in [
+        ("rtsp.auth = \"basic\"\nrtsp.user = \"a\"\nrtsp.password = \"********\"", "rtsp.password"),
+        ("[[pull]]\nstream = \"a\"\nurl = \"rtsp://u:********@h/a\"", "pull.url"),
+        ("[[push]]\nstream = \"a\"\nurl = \"rtmp://h/live/********\"", "push.url"),
+        ("[[notify]]\nurl = \"http://u:********@h/a\"", "notify.url"),
+        ("[[exec]]\non = [\"play\"]\ncommand = [\"/bin/true\", \"********\"]", "exec.command"),
+    ] {
+        let said = refusal(text);
+        assert!(said.contains(key) && said.contains("masked"), "{said}");
+    }
+}
+
+#[test]
 fn no_more_than_twenty_mistakes_are_told() {
     let text: String = (0..1000).map(|n| format!("k{n} = {n}\n")).collect();
     let errors = Config::parse("r.toml", &text).unwrap_err();
