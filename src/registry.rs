@@ -5,6 +5,8 @@
 
 use crate::budget::Plan;
 use crate::conf::{Config, Cost, Threads, port};
+#[cfg(feature = "api")]
+use crate::device;
 #[cfg(feature = "notify")]
 use crate::notify;
 use crate::proto;
@@ -110,7 +112,7 @@ pub static PROTOCOLS: &[Protocol] = &[
         schemes: &[],
         relay: None,
         sessions: &[],
-        costs: &[&session::BLACKLIST, &session::PULLS, &session::LOGINS],
+        costs: &[&session::BLACKLIST, &session::PULLS, &session::LOGINS, &device::log::KEPT_LINES],
     },
 ];
 

@@ -17,7 +17,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
     ("hls", &["hub", "container", "media", "wire", "budget"]),
     ("net", &["disk", "reactor", "hub", "proto", "container", "media", "budget"]),
     ("conf", &["disk", "net", "hub", "proto", "budget"]),
-    ("device", &["disk", "reactor", "conf", "net", "wire"]),
+    ("device", &["disk", "reactor", "conf", "net", "wire", "budget"]),
     ("listing", &["container", "codec", "media", "wire", "budget"]),
     ("auth", &["disk", "conf", "net", "hub", "proto", "container", "wire"]),
     ("session", &["disk", "reactor", "listing", "auth", "conf", "net", "hub", "proto", "container", "media", "budget"]),
@@ -30,6 +30,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "lal",
             "session",
             "listing",
+            "device",
             "conf",
             "hls",
             "net",
@@ -47,7 +48,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
         &["disk", "reactor", "session", "listing", "conf", "net", "hub", "container", "media", "wire", "budget"],
     ),
     ("notify", &["disk", "reactor", "lal", "session", "conf", "net", "hub", "proto", "budget"]),
-    ("registry", &["notify", "record", "relay", "serve", "session", "conf", "proto", "budget"]),
+    ("registry", &["notify", "record", "relay", "serve", "session", "device", "conf", "proto", "budget"]),
     (
         "bin/runnel",
         &[

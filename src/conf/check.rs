@@ -108,6 +108,11 @@ impl Config {
             (self.hls.enable && self.hls.memory.0 == 0, "hls.memory", "more than \"0KiB\", unless hls.enable is false"),
             (self.hls.enable && self.viewers.max == 0, "viewers.max", "at least 1, unless hls.enable is false"),
             (self.log.max_size.0 < 4 << 10, "log.max_size", "at least \"4KiB\""),
+            (
+                self.log.kept.0 != 0 && !(2 << 10..=16 << 20).contains(&self.log.kept.0),
+                "log.kept",
+                "between \"2KiB\" and \"16MiB\", or \"0KiB\" for none",
+            ),
             (self.hls.segment.0.as_millis() < 500, "hls.segment", "at least \"500ms\""),
             (self.hls.session_timeout.0.as_secs() < 1, "hls.session_timeout", "at least \"1s\""),
             (

@@ -49,6 +49,11 @@ impl Config {
         if self.api.enable { self.api.pulls } else { 0 }
     }
 
+    /// The bytes of the latest lines of the log, which the API shows.
+    pub fn kept_log(&self) -> usize {
+        if self.api.enable { self.log.kept.0 } else { 0 }
+    }
+
     /// The most pairs of UDP ports at once.
     pub fn udp_pairs(&self) -> usize {
         if self.rtsp.enable && self.rtsp.udp { self.rtsp.udp_pairs } else { 0 }

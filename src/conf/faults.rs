@@ -13,13 +13,14 @@ type Said = (String, toml::Value);
 const LISTS: [&str; 7] = ["access", "pull", "push", "record", "notify", "exec", "tls.more"];
 
 /// Tables that only one feature reads, besides those of its name and the keys of ports.
-const OF_FEATURES: [(&str, &str); 6] = [
+const OF_FEATURES: [(&str, &str); 7] = [
     ("access", "auth"),
     ("hls", "http"),
     ("recording", "record"),
     ("notifications", "notify"),
     ("exec", "notify"),
     ("commands", "notify"),
+    ("log.kept", "api"),
 ];
 
 /// Keys of a password that have no effect without `rtsp.auth`.

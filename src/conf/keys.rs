@@ -84,7 +84,7 @@ impl Keys {
         Ok((config, Self { table: merged, file: file.into(), text: text.into(), own }))
     }
 
-    /// Takes over the keys of `new` that may change in a running server.
+    /// Takes over the keys of `new` that may change in a running server, and its text: later faults have their places there.
     pub fn adopt(&mut self, new: &Self) -> Changes {
         let (before, after) = (leaves(&self.table), leaves(&new.table));
         let mut changes = Changes::default();
@@ -97,6 +97,7 @@ impl Keys {
                 changes.restart.push(key);
             }
         }
+        (self.text, self.own) = (new.text.clone(), new.own.clone());
         changes
     }
 
@@ -136,6 +137,16 @@ impl Keys {
     /// The keys that the file sets to other values than its profile.
     pub(super) fn own(&self) -> &[String] {
         &self.own
+    }
+
+    /// The values in effect.
+    pub(super) fn table(&self) -> &toml::Table {
+        &self.table
+    }
+
+    /// The text of the file.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The name of the file.

@@ -33,6 +33,7 @@ mod secret;
 #[cfg(feature = "auth")]
 mod stored;
 mod text;
+mod told;
 mod units;
 mod value;
 mod wrong;
@@ -61,6 +62,7 @@ pub use secret::{MASK, Secret};
 #[cfg(feature = "auth")]
 pub use stored::{Pbkdf2, Stored, stored_sha256};
 pub use text::{Address, Group, Level, Origin, PortRange, Source, Store, Target};
+pub use told::Told;
 pub use units::{FileSize, Size, Threads, Time};
 use value::tables;
 pub use wrong::{Found, Wrong};
@@ -235,6 +237,7 @@ tables! {
         pub level: Level => live,
         pub target: Target,
         pub max_size: Size,
+        pub kept: Size,
     }
 }
 

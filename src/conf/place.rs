@@ -31,7 +31,7 @@ pub enum Spot {
 }
 
 /// The ends of keys whose values are secrets.
-const SECRETS: [&str; 5] = ["password", "secret", "signed", "secure_link", "jwt"];
+const SECRETS: [&str; 6] = ["password", "secret", "signed", "secure_link", "jwt", "token"];
 
 impl Place {
     /// The whole file.
@@ -41,8 +41,7 @@ impl Place {
 
     /// The place of `key` in `text`, which may leave it out.
     pub(super) fn key(file: &str, text: &str, key: &str) -> Self {
-        let offset = Keyed::of(text).offset(key);
-        let spot = offset.and_then(|at| text.get(..at)).map_or(Spot::Default, |before| Spot::Line(line_behind(before)));
+        let spot = Keyed::of(text).line(key).map_or(Spot::Default, Spot::Line);
         Self { file: file.into(), spot, key: Some(key.into()) }
     }
 
@@ -62,10 +61,8 @@ impl Place {
 
     /// Whether the value there may be, or contain, a password.
     pub(super) fn is_secret(&self) -> bool {
-        let is_secret = |key: &String| {
-            let ends = SECRETS.iter().any(|name| key.ends_with(name));
-            ends || ["pull", "push", "notify"].iter().any(|table| key.starts_with(table))
-        };
+        let is_secret =
+            |key: &String| holds_secret(key) || ["pull", "push", "notify"].iter().any(|table| key.starts_with(table));
         self.key.as_ref().is_some_and(is_secret)
     }
 }
@@ -84,6 +81,11 @@ impl fmt::Display for Place {
         let names: Vec<_> = key.split('.').map(|item| split_index(item).0).collect();
         write!(f, "{}: ", names.join("."))
     }
+}
+
+/// Whether the value of a key is a secret.
+pub(super) fn holds_secret(key: &str) -> bool {
+    SECRETS.iter().any(|name| key.ends_with(name))
 }
 
 /// The beginning of the line in which `text` ends.
@@ -107,16 +109,24 @@ fn line_behind(before: &str) -> NonZeroUsize {
 }
 
 /// The keys that a text sets; none if it is no TOML.
-pub(super) struct Keyed<'a>(DeTable<'a>);
+pub(super) struct Keyed<'a> {
+    text: &'a str,
+    table: DeTable<'a>,
+}
 
 impl<'a> Keyed<'a> {
     pub(super) fn of(text: &'a str) -> Self {
-        Self(DeTable::parse(text).map(Spanned::into_inner).unwrap_or_default())
+        Self { text, table: DeTable::parse(text).map(Spanned::into_inner).unwrap_or_default() }
+    }
+
+    /// The line of `key`, if the text sets it.
+    pub(super) fn line(&self, key: &str) -> Option<NonZeroUsize> {
+        self.offset(key).and_then(|at| self.text.get(..at)).map(line_behind)
     }
 
     /// The offset of `key` in bytes, if the text sets it. An entry of a list stands for a key that it leaves out.
     pub(super) fn offset(&self, key: &str) -> Option<usize> {
-        let (mut table, mut entry) = (&self.0, None);
+        let (mut table, mut entry) = (&self.table, None);
         let mut items = key.split('.').map(split_index).peekable();
         while let Some((item, index)) = items.next() {
             let Some((name, value)) = table.iter().find(|(name, _)| name.get_ref() == item) else { return entry };
@@ -139,7 +149,7 @@ impl<'a> Keyed<'a> {
     /// The keys of integers that 64 bits cannot hold.
     pub(super) fn beyond(&self) -> Vec<String> {
         let mut keys = Vec::new();
-        self.0.iter().for_each(|(name, value)| beyond(name.get_ref().to_string(), value.get_ref(), &mut keys));
+        self.table.iter().for_each(|(name, value)| beyond(name.get_ref().to_string(), value.get_ref(), &mut keys));
         keys
     }
 }

@@ -120,6 +120,26 @@ impl Url {
         format!("{}://{}", self.scheme, self.authority())
     }
 
+    /// The URL with `mask` for what may be a secret: the password, the last item of the path, and the query.
+    pub fn masked(&self, mask: &str) -> String {
+        if self.is_file() {
+            return self.to_string();
+        }
+        if self.may_cut_password() {
+            return format!("{}://{mask}", self.scheme);
+        }
+        let user = match (self.user.is_empty(), self.password.is_empty()) {
+            (true, true) => String::new(),
+            (_, true) => format!("{}@", self.user),
+            (_, false) => format!("{}:{mask}@", self.user),
+        };
+        let (path, query) =
+            self.path.split_once('?').map_or((self.path.as_str(), ["", ""]), |(path, _)| (path, ["?", mask]));
+        let folder = path.rfind('/').and_then(|at| path.get(..=at)).unwrap_or_default();
+        let last = if folder.len() < path.len() { mask } else { "" };
+        format!("{}://{user}{}{folder}{last}{}", self.scheme, self.authority(), query.concat())
+    }
+
     /// The URL without user and password, as it is sent.
     pub fn target(&self) -> String {
         format!("{}{}", self.origin(), self.path)

@@ -19,6 +19,7 @@ use super::pulls::Pulls;
 use super::rates::RateClock;
 use super::recorded::Recorded;
 use super::refusal::OF_CREDENTIALS;
+use super::reloads::Reloads;
 use super::threads;
 use super::who::{Ids, LOGGED_REFUSALS, Who};
 use crate::auth::{self, Answer, Gatekeeper, Request};
@@ -65,6 +66,8 @@ pub struct Core {
     pub logins: Logins,
     /// The streams that clients of the API want pulled.
     pub pulls: Pulls,
+    /// Requests to read the configuration again.
+    pub reloads: Reloads,
     /// Pairs of ports for RTP.
     pub udp: Ports,
     /// Limits the rate of TLS handshakes.
@@ -126,6 +129,7 @@ impl Core {
             blacklist: Blacklist::new(config.api.blacklist),
             logins: Logins::default(),
             pulls: Pulls::new(config.api_pulls()),
+            reloads: Reloads::default(),
             udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
             throttle: HandshakeThrottle::default(),
             counters: Counters::default(),

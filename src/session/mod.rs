@@ -25,6 +25,7 @@ mod recorded;
 #[path = "no_recorded.rs"]
 mod recorded;
 mod refusal;
+mod reloads;
 #[cfg(feature = "rtsp")]
 mod rtp_in;
 #[cfg(feature = "rtsp")]
@@ -60,6 +61,7 @@ pub use recorded::Recorded;
 #[cfg(feature = "record")]
 pub use recorded::{Asked, Counts, List, MOST_TOLD, Told, recorded_stream};
 pub use refusal::Refusal;
+pub use reloads::{Mistake, NoReload, ReloadNumber, Reloaded, Reloads};
 #[cfg(feature = "rtsp")]
 pub use rtp_in::{RtpIngest, Tracks, announced};
 #[cfg(feature = "rtsp")]

@@ -171,7 +171,7 @@ fn a_check_says_what_may_be_meant_otherwise() {
 }
 
 /// Sections, and the hint that comes with them behind the number of the line.
-const WITHOUT_EFFECT: [(&str, &str); 43] = [
+const WITHOUT_EFFECT: [(&str, &str); 44] = [
     (
         "[[pull]]\nstream = \"a\"\nurl = \"rtsp://admin:p@ss/w@10.0.0.5/stream\"",
         "pull.url: has an @ after the host, so its password may be cut: in a password write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F",
@@ -253,6 +253,7 @@ const WITHOUT_EFFECT: [(&str, &str); 43] = [
         "recording.http: has no effect: http.enable is false",
     ),
     ("[log]\nmax_size = \"1MiB\"", "log.max_size: has no effect: log.target is no file"),
+    ("[log]\nkept = \"4KiB\"\n[api]\nenable = false", "log.kept: has no effect: api.enable is false"),
     (
         "[[access]]\nprotocols = \"http\"\naction = \"api\"\nallow = true",
         "access.allow: lets everybody who reaches the ports of the API change the state of the server: from says who",

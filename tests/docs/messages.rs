@@ -55,6 +55,10 @@ fn values_out_of_range() {
         ),
         ("log.max_size = \"1KiB\"", "r.toml: line 1: log.max_size: must be at least \"4KiB\""),
         (
+            "log.kept = \"1KiB\"",
+            "r.toml: line 1: log.kept: must be between \"2KiB\" and \"16MiB\", or \"0KiB\" for none",
+        ),
+        (
             "threads = \"many\"",
             "r.toml: line 1: threads: invalid value: string \"many\", expected a whole number, or \"auto\"",
         ),

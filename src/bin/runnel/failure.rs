@@ -5,6 +5,7 @@ use std::{fmt, io};
 
 use runnel::conf::{self, Place};
 use runnel::device::{self, Fault, Weight};
+use runnel::session::Mistake;
 
 use crate::arguments::Usage;
 use crate::plan::TooLarge;
@@ -55,6 +56,22 @@ impl Failure {
     /// Its lines: one for each error of a configuration.
     pub fn lines(&self) -> Vec<String> {
         self.to_string().lines().map(String::from).collect()
+    }
+
+    /// The mistakes of a configuration, or the one reason.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let at = |place: &Place, why: &dyn fmt::Display| {
+            let Place { key, .. } = place;
+            Mistake { key: key.clone(), line: place.line(), text: why.to_string() }
+        };
+        let why = &self.why;
+        if let Some(errors) = why.downcast_ref::<conf::Errors>() {
+            return errors.told.iter().map(|error| at(&error.place, &error.fault)).collect();
+        }
+        let one = why.downcast_ref().map(|error: &conf::Error| at(&error.place, &error.fault));
+        let one = one.or_else(|| why.downcast_ref().map(|Lacks(place, fault)| at(place, &fault.why)));
+        let one = one.or_else(|| why.downcast_ref().map(|TooLarge(place, excess)| at(place, excess)));
+        vec![one.unwrap_or_else(|| Mistake { key: None, line: None, text: why.to_string() })]
     }
 
     /// The exit code.

@@ -97,6 +97,7 @@ fn run() -> Result<(), Failure> {
         return check::check(&config, &source, &plan);
     }
     random::open().map_err(System::Random)?;
+    device::log::keep(config.kept_log());
     device::log::start(&config.log).map_err(|error| refusal(&config, &source, "log.target", &error))?;
     let elsewhere = config.log.target != Target::Stderr;
     start::serve(source, config).inspect_err(|failure| {

@@ -9,11 +9,11 @@ use runnel::registry;
 
 /// A plan that is too large, with the place of `memory.total`.
 #[derive(Debug)]
-pub struct TooLarge(Place, Excess);
+pub struct TooLarge(pub Place, pub Excess);
 
 /// The reason why the memory does not suffice.
 #[derive(Debug)]
-enum Excess {
+pub enum Excess {
     /// The worst case exceeds `memory.total`: both in KiB, with a remedy besides a larger total.
     WorstCase(usize, usize, String),
     /// `memory.total` exceeds the machine's memory: both in KiB.
@@ -69,14 +69,19 @@ pub fn reserve_descriptors(config: &Config) -> Result<(), device::Error> {
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(place, excess) = self;
-        write!(f, "{place}")?;
-        match excess {
-            Excess::WorstCase(worst, total, remedy) => write!(
+        write!(f, "{place}{excess}")
+    }
+}
+
+impl fmt::Display for Excess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WorstCase(worst, total, remedy) => write!(
                 f,
                 "the worst case of this configuration is {worst} KiB, but memory.total is {total} KiB: raise \
                  memory.total{remedy} (see runnel --plan)"
             ),
-            Excess::Total(total, there) => write!(
+            Self::Total(total, there) => write!(
                 f,
                 "memory.total is {total} KiB, but the machine has {there} KiB: choose a smaller profile, or \"auto\""
             ),

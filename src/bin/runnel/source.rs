@@ -1,6 +1,8 @@
 //! The configuration of a server: its file, at the start and after a SIGHUP.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use runnel::conf::{Changes, Config, Hint, Keys, Threads};
 use runnel::disk::{Lane, aside, read_small};
@@ -13,11 +15,18 @@ use crate::plan::{check_plan, reserve_descriptors};
 pub struct Source {
     /// `None` for the embedded configuration.
     pub file: Option<PathBuf>,
-    pub keys: Keys,
+    pub keys: Arc<Keys>,
     /// The threads of the start, which a SIGHUP does not change.
     threads: Threads,
     /// The hints that were logged.
     hints: Vec<Hint>,
+}
+
+/// The cause for which the file is read again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    Signal,
+    Api,
 }
 
 /// The configuration for a running server.
@@ -25,8 +34,8 @@ pub struct Anew {
     pub config: Config,
     /// The keys of the configuration.
     pub keys: Keys,
-    /// The keys that have changed, a list with the numbers of its new and removed entries.
-    pub live: Vec<String>,
+    /// The keys that have changed.
+    pub changes: Changes,
     /// The hints about the file.
     pub hints: Vec<Hint>,
 }
@@ -36,7 +45,7 @@ impl Source {
         let (config, keys) = file.as_deref().map_or_else(|| Keys::parse("embedded", ""), Keys::load)?;
         let config = registry::settled(config);
         let threads = config.threads;
-        Ok((config, Self { file, keys, threads, hints: Vec::new() }))
+        Ok((config, Self { file, keys: Arc::new(keys), threads, hints: Vec::new() }))
     }
 
     /// Logs the hints that are new.
@@ -48,7 +57,7 @@ impl Source {
     }
 
     /// Reads the file again.
-    pub async fn reload(&self) -> Result<Anew, Failure> {
+    pub async fn reload(&self, cause: Cause) -> Result<Anew, Failure> {
         let (whole, new) = match self.file.clone() {
             None => Keys::parse("embedded", ""),
             Some(file) => {
@@ -57,7 +66,7 @@ impl Source {
             }
         }?;
         check_plan(&registry::plan(&whole), &new)?;
-        let mut keys = self.keys.clone();
+        let mut keys = Keys::clone(&self.keys);
         let Changes { live, mut restart } = keys.adopt(&new);
         let checked = self.checked(&keys, &new);
         if checked.is_err() {
@@ -65,13 +74,20 @@ impl Source {
             restart.extend(live.iter().cloned());
         }
         if !restart.is_empty() {
-            log::warn!("SIGHUP: Restart required for: {}", restart.join(", "));
+            log::warn!("{cause}: Restart required for: {}", restart.join(", "));
         }
         let config = checked?;
         reserve_descriptors(&config)?;
+        Ok(Anew { config, keys, changes: Changes { live, restart }, hints: new.hints(&whole) })
+    }
+
+    /// Logs the keys that have changed, a list with the numbers of its new and removed entries.
+    pub fn tell_changes(&self, cause: Cause, live: &[String], after: &Config) {
         let before = self.keys.config().ok();
-        let live = live.into_iter().map(|key| counted(key, before.as_ref(), &config)).collect();
-        Ok(Anew { config, keys, live, hints: new.hints(&whole) })
+        let live: Vec<_> = live.iter().map(|key| counted(key, before.as_ref(), after)).collect();
+        if !live.is_empty() {
+            log::info!("{cause}: now in effect: {}", live.join(", "));
+        }
     }
 
     /// The configuration of `keys`, of which a SIGHUP replaced those that it may by those of `new`.
@@ -84,14 +100,23 @@ impl Source {
     }
 }
 
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Signal => "SIGHUP",
+            Self::Api => "API",
+        })
+    }
+}
+
 /// The text about a key that has changed: for a list of relays or recordings, the numbers of new and removed ones.
-fn counted(key: String, before: Option<&Config>, after: &Config) -> String {
-    let Some(before) = before else { return key };
-    let (new, removed) = match key.as_str() {
+fn counted(key: &str, before: Option<&Config>, after: &Config) -> String {
+    let Some(before) = before else { return key.into() };
+    let (new, removed) = match key {
         "pull" => (news(&before.pull, &after.pull), news(&after.pull, &before.pull)),
         "push" => (news(&before.push, &after.push), news(&after.push, &before.push)),
         "record" => (news(&before.record, &after.record), news(&after.record, &before.record)),
-        _ => return key,
+        _ => return key.into(),
     };
     format!("{key} ({new} new, {removed} removed)")
 }

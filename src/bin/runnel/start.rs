@@ -40,6 +40,7 @@ pub fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     source.keys.check_links(&config)?;
     let prepared = rest.prepare(&config)?;
     source.tell(source.keys.hints(&config));
+    core.reloads.show(source.keys.clone());
     tell_who_may(&config);
     look_at_places(&config, &source.keys, &executor);
     tell(State::Ready);

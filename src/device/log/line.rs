@@ -27,15 +27,18 @@ const CUT: &str = "...";
 pub(super) struct Line {
     bytes: [u8; MAX],
     len: usize,
+    /// The length of its head.
+    head: usize,
 }
 
 impl Line {
     pub(super) fn of(style: &Style, level: Level, text: &fmt::Arguments<'_>) -> Self {
-        let mut line = Self { bytes: [0; MAX], len: 0 };
+        let mut line = Self { bytes: [0; MAX], len: 0, head: 0 };
         let head = match style {
             Style::Plain => write!(line, "{} {level:5} ", iso8601(SystemTime::now())),
             Style::Syslog(name) => write!(line, "<{}>{name}: ", DAEMON | severity(level)),
         };
+        line.head = line.len;
         // it fails if the line is full
         if head.and_then(|()| line.write_fmt(*text)).is_err() {
             line.append(CUT.as_bytes());
@@ -46,6 +49,11 @@ impl Line {
 
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// Its text, without head and end.
+    pub(super) fn text(&self) -> &[u8] {
+        self.bytes.get(self.head..self.len.saturating_sub(1)).unwrap_or_default()
     }
 
     fn append(&mut self, text: &[u8]) {
@@ -112,6 +120,8 @@ mod tests {
         );
         let turned = said("a\u{202e}b\u{2066}c\u{200f}d\u{85}e\u{2028}f\u{9b}g\u{7f}");
         assert_eq!(turned, "<28>runnel[1]: a\\u{202e}b\\u{2066}c\\u{200f}d\\u{85}e\\u{2028}f\\u{9b}g\\u{7f}\n");
+        let line = Line::of(&Style::Plain, Level::Warn, &format_args!("a\nb"));
+        assert_eq!(line.text(), b"a\\nb");
         assert_eq!(said("Kamera Süd, 摄像头1 \\n"), "<28>runnel[1]: Kamera Süd, 摄像头1 \\n\n");
     }
 

@@ -2,8 +2,9 @@
 //! file of limited size.
 //!
 //! The caller never waits for a line to be written. Lines go into a queue, from which a thread writes them to the
-//! target.
+//! target. The latest of them stay in memory for the API.
 
+mod kept;
 mod line;
 mod queue;
 mod target;
@@ -14,6 +15,8 @@ use log::{LevelFilter, Metadata, Record};
 
 use super::Error;
 use crate::conf;
+use kept::KEPT;
+pub use kept::{KEPT_LINES, KeptLine, LogPlace, keep, latest, next_line};
 use line::{Line, Style};
 use queue::QUEUE;
 pub use target::{give, reopen};
@@ -33,7 +36,9 @@ impl log::Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         if self.filter.matches(record) {
-            QUEUE.put(Line::of(&self.style, record.level(), record.args()).as_bytes());
+            let line = Line::of(&self.style, record.level(), record.args());
+            KEPT.put(record.level(), line.text());
+            QUEUE.put(line.as_bytes());
         }
     }
 

@@ -83,6 +83,9 @@ const V1: &[Route] = &[
     Route::get("/api/v1/info", v1::info::tell).of_api(),
     Route::post("/api/v1/login", v1::login::MAX_BODY, v1::login::begin).of_page(),
     Route::delete("/api/v1/login", v1::login::end).of_page(),
+    Route::get("/api/v1/log", v1::log::tell).of_api(),
+    Route::get("/api/v1/config", v1::config::tell).of_api(),
+    Route::post("/api/v1/reload", 0, v1::config::reload).changing(),
     Route::get("/api/v1/sessions", v1::sessions::tell).of_api(),
     Route::delete("/api/v1/sessions/*", v1::sessions::end).changing(),
 ];

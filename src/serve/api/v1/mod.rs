@@ -1,7 +1,9 @@
 //! runnel's own API, below `/api/v1/`: JSON, with the status codes of HTTP. docs/openapi.json describes it.
 
+pub(in crate::serve) mod config;
 pub(in crate::serve) mod info;
 pub(in crate::serve) mod login;
+pub(in crate::serve) mod log;
 mod page;
 mod reply;
 pub(in crate::serve) mod sessions;

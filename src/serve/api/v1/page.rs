@@ -1,5 +1,7 @@
 //! Pages of lists: `?page=0&per_page=100`.
 
+use super::reply::number;
+
 /// A page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Page {
@@ -14,12 +16,8 @@ const MOST: usize = 1000;
 impl Page {
     /// The page that a query asks for.
     pub(super) fn asked(query: &str) -> Result<Self, &'static str> {
-        let number = |key: &str| {
-            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            pairs.find(|(name, _)| *name == key).map(|(_, value)| value.parse::<usize>()).transpose()
-        };
-        let page = number("page").map_err(|_| "page is not a number from 0")?.unwrap_or(0);
-        let most = number("per_page").map_err(|_| "per_page is not a number from 1 to 1000")?.unwrap_or(USUAL);
+        let page = number(query, "page").map_err(|_| "page is not a number from 0")?.unwrap_or(0);
+        let most = number(query, "per_page").map_err(|_| "per_page is not a number from 1 to 1000")?.unwrap_or(USUAL);
         if !(1..=MOST).contains(&most) {
             return Err("per_page is not a number from 1 to 1000");
         }

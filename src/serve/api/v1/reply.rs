@@ -1,5 +1,7 @@
 //! Answers, and what requests have in common.
 
+use std::num::ParseIntError;
+
 use serde::Serialize;
 
 use super::page::Page;
@@ -47,6 +49,12 @@ pub(super) fn done(exchange: &Exchange) -> Answer {
 /// A refusal, with its reason.
 pub(super) fn refuse(exchange: &Exchange, status: Status, why: &str) -> Answer {
     json(exchange, status, |text| text.value(&Refusal { error: why })).into()
+}
+
+/// A number of a query, if it is there.
+pub(super) fn number(query: &str, name: &str) -> Result<Option<usize>, ParseIntError> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.parse()).transpose()
 }
 
 /// The decoded rest of a path behind `start`, without `end`; `None` if it is empty or has a slash.
