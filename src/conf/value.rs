@@ -23,23 +23,42 @@ pub(super) struct Key {
     pub(super) below: &'static [Key],
 }
 
-/// A table whose keys are read one by one.
-pub(super) struct Entries(toml::Table);
+/// The place of a value that is read.
+pub(super) trait Slot {
+    /// Reads a value into it.
+    fn fill(&mut self, value: toml::Value) -> Result<(), Wrong>;
 
-impl Entries {
-    /// The entries of a table, which must have no other keys than `known`.
-    pub(super) fn of(value: toml::Value, known: &'static [&'static str]) -> Result<Self, Wrong> {
-        let toml::Value::Table(table) = value else { return Err(Wrong::of_type(&value, "a table")) };
-        match table.keys().find(|key| !known.contains(&key.as_str())) {
-            Some(key) => Err(Wrong::Unknown { key: key.clone(), known }),
-            None => Ok(Self(table)),
-        }
+    fn is_empty(&self) -> bool;
+}
+
+impl<T: Value> Slot for Option<T> {
+    fn fill(&mut self, value: toml::Value) -> Result<(), Wrong> {
+        *self = Some(T::read(value)?);
+        Ok(())
     }
 
-    /// The value of a key, or `otherwise` if it is left out.
-    pub(super) fn take<T: Value>(&mut self, key: &str, otherwise: Option<T>) -> Result<Option<T>, Wrong> {
-        self.0.remove(key).map_or(Ok(otherwise), |value| T::read(value).map(Some))
+    fn is_empty(&self) -> bool {
+        self.is_none()
     }
+}
+
+/// Reads a table, which must have no other keys than `known`, into the slots of these. A slot that is filled already may
+/// be left out. A wrong value is reported before a missing key.
+#[inline(never)]
+pub(super) fn fill(
+    value: toml::Value,
+    known: &'static [&'static str],
+    slots: &mut [&mut dyn Slot],
+) -> Result<(), Wrong> {
+    let toml::Value::Table(mut table) = value else { return Err(Wrong::of_type(&value, "a table")) };
+    if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
+        return Err(Wrong::Unknown { key: key.clone(), known });
+    }
+    for (key, slot) in known.iter().zip(slots.iter_mut()) {
+        table.remove(*key).map_or(Ok(()), |value| slot.fill(value))?;
+    }
+    let missing = known.iter().zip(slots).find(|(_, slot)| slot.is_empty());
+    missing.map_or(Ok(()), |(key, _)| Err(Wrong::Missing(key)))
 }
 
 /// Tables with these keys. One with a default may be left out, and one with `live` may change in a running server.
@@ -62,10 +81,12 @@ macro_rules! tables {
             }),+];
 
             fn read(value: toml::Value) -> Result<Self, $crate::conf::Wrong> {
-                let mut entries = $crate::conf::value::Entries::of(value, &[$(stringify!($key)),+])?;
-                // a wrong value is reported before a missing key
-                $(let $key = entries.take(stringify!($key), None$(.or(Some($otherwise)))?)?;)+
-                Ok(Self { $($key: $key.ok_or_else(|| $crate::conf::Wrong::Missing(stringify!($key)))?,)+ })
+                const KNOWN: &[&str] = &[$(stringify!($key)),+];
+                $(let mut $key: Option<$type> = None$(.or(Some($otherwise)))?;)+
+                $crate::conf::value::fill(value, KNOWN, &mut [$(&mut $key),+])?;
+                // each is there, as otherwise a key was missing
+                let ($(Some($key),)+) = ($($key,)+) else { return Err($crate::conf::Wrong::Missing("")) };
+                Ok(Self { $($key,)+ })
             }
         }
     )+ };

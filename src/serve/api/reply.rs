@@ -51,6 +51,13 @@ pub(super) fn outcome(exchange: &Exchange, outcome: &Outcome) -> Answer {
 
 /// Answers with what `write` writes. Pages of other sites read it if they are listed.
 pub(super) fn json(exchange: &Exchange, status: Status, write: impl FnOnce(&mut JsonText<'_>) -> Written) -> Reply {
+    let mut write = Some(write);
+    finished(exchange, status, &mut |text| write.take().map_or(Ok(()), |write| write(text)))
+}
+
+/// The same for all functions that write: it is there once in the program.
+#[inline(never)]
+fn finished(exchange: &Exchange, status: Status, write: &mut dyn FnMut(&mut JsonText<'_>) -> Written) -> Reply {
     let room = AnswerRoom { greetings: &exchange.server.core.greetings, taken: Cell::new(0) };
     let mut text = JsonText::new(&room);
     let reply = match write(&mut text) {
