@@ -20,7 +20,10 @@ const MAY_USE: [(&str, &[&str]); 23] = [
     ("device", &["disk", "reactor", "conf", "net", "wire", "budget"]),
     ("listing", &["container", "codec", "media", "wire", "budget"]),
     ("auth", &["disk", "conf", "net", "hub", "proto", "container", "wire"]),
-    ("session", &["disk", "reactor", "listing", "auth", "conf", "net", "hub", "proto", "container", "media", "budget"]),
+    (
+        "session",
+        &["disk", "reactor", "listing", "auth", "conf", "net", "hub", "proto", "container", "media", "wire", "budget"],
+    ),
     ("lal", &["session", "hub", "media", "wire", "budget"]),
     (
         "serve",

@@ -56,7 +56,7 @@ pub use plan::Cost;
 pub use port::Port;
 pub use profile::Profile;
 #[cfg(feature = "record")]
-pub use record::FileFormat;
+pub use record::{FileFormat, Start};
 pub use record::{Record, Recording};
 pub use secret::{MASK, Secret};
 #[cfg(feature = "auth")]

@@ -23,6 +23,7 @@ tables! {
         pub keep_age: Time = Time::default(),
         pub keep_free: FileSize = FileSize::default(),
         pub mounted: bool = false,
+        pub start: Start = Start::default(),
     }
 
     /// The keys for all recordings together.
@@ -44,6 +45,16 @@ pub enum FileFormat {
     Fmp4,
     /// Segments of MPEG-TS in a folder of the stream's name, with a playlist.
     Hls,
+}
+
+/// The time from which a rule records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// As soon as a stream is published.
+    #[default]
+    Always,
+    /// Once the API is asked to.
+    Api,
 }
 
 /// The least memory of a recording, in bytes: with less, bytes that wait for the disk do not fit.
@@ -135,10 +146,11 @@ impl Keys {
 }
 
 impl Record {
-    /// Whether this rule continues the files of the other: the two differ at most in what is kept.
+    /// Whether this rule continues the files of the other: the two differ at most in what is kept, and in when they
+    /// record.
     pub fn goes_on_from(&self, other: &Self) -> bool {
-        let Self { keep_size, keep_total, keep_age, keep_free, .. } = *self;
-        *self == Self { keep_size, keep_total, keep_age, keep_free, ..other.clone() }
+        let Self { keep_size, keep_total, keep_age, keep_free, start, .. } = *self;
+        *self == Self { keep_size, keep_total, keep_age, keep_free, start, ..other.clone() }
     }
 
     /// Keys of `all[at]` that are probably unintended: each with the text that says why.

@@ -4,12 +4,12 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-#[cfg(feature = "record")]
-use super::FileFormat;
 use super::features::is_compiled;
 use super::secret::MASK;
 use super::value::Value;
 use super::{Auth, Delete, MissingFeature, Profile, Segments, Wrong};
+#[cfg(feature = "record")]
+use super::{FileFormat, Start};
 use crate::hub::Conflict;
 use crate::proto::scheme::{FILE, SCHEMES};
 use crate::proto::{Scheme, Url};
@@ -101,6 +101,8 @@ choice!(
     FileFormat, "\"flv\", \"ts\", \"fmp4\" or \"hls\"",
     "flv" => FileFormat::Flv, "ts" => FileFormat::Ts, "fmp4" => FileFormat::Fmp4, "hls" => FileFormat::Hls
 );
+#[cfg(feature = "record")]
+choice!(Start, "\"always\" or \"api\"", "always" => Start::Always, "api" => Start::Api);
 
 choice!(
     Profile, "one of \"auto\", \"tiny\", \"router\", \"box\"",

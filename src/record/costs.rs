@@ -8,8 +8,8 @@ use crate::conf::{Config, Cost};
 
 /// A recording: its task, and where the key frames of its file are.
 const RECORDING: usize = 24 << 10;
-/// The threads of a disk: stacks, names that are compared with the folder, sums, an answer.
-const DISK: usize = 104 << 10;
+/// The threads of a disk: stacks, names that are compared with the folder, sums, an answer, streams that are switched.
+const DISK: usize = 120 << 10;
 /// A place in the queue of a disk.
 pub(super) const JOB: usize = 112;
 /// Bytes of a recording that are handed on at once.

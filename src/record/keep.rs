@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
+use super::answer;
 use super::folder::{Busy, Folder, Home};
 use super::heal;
 use super::index::State;
@@ -16,7 +17,7 @@ use super::retain;
 use super::writer::Pace;
 use crate::conf::Record;
 use crate::listing::{self, Listed, Segments};
-use crate::session::Asked;
+use crate::session::{Asked, Found, Question};
 
 /// A message to the thread.
 pub(super) enum Message {
@@ -155,7 +156,7 @@ impl Keeper {
             }
             Message::Asked(asked) => {
                 self.look_again();
-                asked.answer(|query| super::list::list(&self.folders, query));
+                asked.answer(|question| self.answer(question));
             }
             Message::Rules(rules, number) => {
                 self.follow(&rules);
@@ -163,6 +164,17 @@ impl Keeper {
             }
             Message::Over => {}
         }
+    }
+
+    fn answer(&mut self, question: &Question) -> Found {
+        if question.deletes() {
+            let heals = self.closed.is_some();
+            for care in &mut self.care {
+                // healing may have found the file before
+                (care.changed, care.wrong) = (true, care.wrong || heals);
+            }
+        }
+        answer::answer(&self.folders, question)
     }
 
     /// Applies the rules again if a link leads elsewhere, or a card was inserted or removed; not while a folder is

@@ -1,16 +1,14 @@
-//! The list of recordings, as JSON: `GET /api/record/list`.
+//! The newest recordings: `GET /api/record/list`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fs;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
 
 use super::folder::Folder;
 use super::index::State;
 use crate::listing;
 use crate::session::{MOST_TOLD, Told};
-use crate::wire::iso8601;
 
 /// The maximum number of streams in segments that are collected in one pass over the index, and the maximum number
 /// of passes.
@@ -130,7 +128,7 @@ impl Wanted<'_> {
 }
 
 /// Passes all names of a folder to `show`, with their sizes if the index has them.
-fn each(folder: &Folder, show: &mut dyn FnMut(&str, Option<u64>)) {
+pub(super) fn each(folder: &Folder, show: &mut dyn FnMut(&str, Option<u64>)) {
     // a card that cannot be written to has no index; a missing card has no files
     let _ = if folder.index.is_readable() {
         let shown = folder.index.each(&mut |line| match line.state {
@@ -154,11 +152,7 @@ impl Listed {
         // the file was deleted, and the index is not mended yet
         let about = fs::metadata(path).ok()?;
         let size = size.unwrap_or(about.len());
-        let date = iso8601(UNIX_EPOCH + Duration::from_millis(*begun));
-        // names contain no characters that JSON would have to escape
-        let text = format!(
-            "{{\"stream_name\":\"{stream}\",\"file\":\"/record/{name}\",\"size\":{size},\"begin_unix_ms\":{begun},\"begin\":\"{date}\"}}"
-        );
-        Some(Told { begun: *begun, file: name.clone(), text })
+        let (stream, file) = (stream.clone(), name.clone());
+        Some(Told { stream, file, begun: *begun, bytes: size, ..Told::default() })
     }
 }

@@ -4,6 +4,7 @@
 //! Frames that a slow disk does not accept in time are not recorded, up to the next key frame. Neither other
 //! viewers nor other disks are affected.
 
+mod answer;
 pub(crate) mod costs;
 mod disk;
 mod error;
@@ -17,6 +18,7 @@ mod layout;
 mod list;
 mod queue;
 mod recording;
+mod remove;
 mod retain;
 #[cfg(test)]
 mod scratch;
@@ -188,7 +190,10 @@ impl State {
         self.disks.tell(&self.rules);
         self.note_left(core, now);
         self.sessions.retain(|one| one.left.is_none_or(|left| now.saturating_duration_since(left) < CLOSE_DELAY));
+        self.sessions.retain(|one| core.recorded.switches.wants(&one.rule, &one.recording.stream));
         self.let_go(core);
+        let begun = core.recorded.switches.take_begun();
+        self.ended.retain(|one| !begun.contains(&one.stream));
         self.left_out = core.hub.streams().iter().map(|stream| self.attend(core, stream)).sum();
         core.recorded.leaves_out(self.left_out);
     }
@@ -207,6 +212,7 @@ impl State {
             one.of.is_some()
                 && publisher(&one.stream) == one.of
                 && rules.iter().any(|rule| Arc::ptr_eq(rule, &one.rule))
+                && core.recorded.switches.wants(&one.rule, &one.stream)
         });
     }
 
@@ -214,7 +220,10 @@ impl State {
     fn attend(&mut self, core: &Arc<Core>, stream: &Stream) -> usize {
         let is_live = stream.is_live();
         let rules = self.rules.clone();
-        let wanted = rules.iter().filter(|rule| is_live && matches(&rule.streams, stream.name().as_str()));
+        let switches = &core.recorded.switches;
+        let is_of =
+            |rule: &Record| matches(&rule.streams, stream.name().as_str()) && switches.wants(rule, stream.name());
+        let wanted = rules.iter().filter(|rule| is_live && is_of(rule));
         wanted.filter(|rule| self.record(core, rule, stream).is_none()).count()
     }
 

@@ -384,17 +384,14 @@ fn a_rule_that_waits_for_its_card_is_in_nobodys_way() {
     make(&folder, "cam-1700000009.ts", 400);
     keep_until(&folder, &rules, &|| !folder.path().join(&names[1]).exists());
     let folders = [Arc::new(Folder::new(&Home::at(&scratch.0), &rules, true, Busy::default()))];
-    let told: Vec<_> = super::list::list(&folders, "").into_iter().map(|one| one.text).collect();
+    let told: Vec<_> = super::list::list(&folders, "").into_iter().map(|one| one.file).collect();
     let has = |name: &str| told.iter().any(|text| text.contains(name));
     assert!(has(&names[2]) && has(&names[3]) && !has(".ts"), "{told:?}");
 }
 
 /// The listed recordings: their files and sizes.
 fn told(folders: &[Arc<Folder>], query: &str) -> Vec<(String, u64)> {
-    let part = |text: &str, key: &str| Some(text.split_once(key)?.1.split_once([',', '"'])?.0.to_string());
-    let one = |text: &str| Some((part(text, "\"file\":\"/record/")?, part(text, "\"size\":")?.parse().ok()?));
-    let mut told: Vec<_> =
-        super::list::list(folders, query).iter().map(|told| one(&told.text).expect(&told.text)).collect();
+    let mut told: Vec<_> = super::list::list(folders, query).into_iter().map(|told| (told.file, told.bytes)).collect();
     told.sort();
     told
 }

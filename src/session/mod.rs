@@ -18,6 +18,8 @@ mod list;
 mod logins;
 mod news;
 mod pulls;
+#[cfg(feature = "record")]
+mod question;
 mod rates;
 #[cfg(feature = "record")]
 mod recorded;
@@ -33,6 +35,8 @@ mod rtp_out;
 #[cfg(all(test, any(feature = "rtmp", feature = "record")))]
 pub(crate) mod said;
 mod sender;
+#[cfg(feature = "record")]
+mod switches;
 mod threads;
 mod who;
 
@@ -56,10 +60,12 @@ pub use list::{Entry, MAX_URL, Part, Session};
 pub use logins::{LOGIN_LASTS, LOGINS, Logins};
 pub use news::{Connection, Fact, Finished, Missed, News, NewsReader, Refused, Segment, SessionNews};
 pub use pulls::{MAX_PULL_URL, PULLS, PullNumber, PullState, Pulls, TooManyPulls, WantedPull};
+#[cfg(feature = "record")]
+pub use question::{Doomed, Found, Kept, MOST_TOLD, Question, Told};
 pub use rates::Flow;
 pub use recorded::Recorded;
 #[cfg(feature = "record")]
-pub use recorded::{Asked, Counts, List, MOST_TOLD, Told, recorded_stream};
+pub use recorded::{Asked, Counts, List, recorded_stream};
 pub use refusal::Refusal;
 pub use reloads::{Mistake, NoReload, ReloadNumber, Reloaded, Reloads};
 #[cfg(feature = "rtsp")]
@@ -67,4 +73,6 @@ pub use rtp_in::{RtpIngest, Tracks, announced};
 #[cfg(feature = "rtsp")]
 pub use rtp_out::{MediaPath, RtpSender};
 pub use sender::{Sender, Tail, sent_away};
+#[cfg(feature = "record")]
+pub use switches::{MAX_SWITCHED, Switch, Switches, Unswitched};
 pub use who::{Ids, Who};

@@ -5,17 +5,21 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use crate::reactor::Timer;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 
 use super::flood::Flood;
+use super::question::{Found, MOST_TOLD, Question, Told};
+use super::switches::{Switch, Switches, Unswitched};
 use super::who::{LOGGED_REFUSALS, Who};
+use crate::conf::Config;
 use crate::container::FORMS;
 use crate::hub::Name;
 use crate::listing::name_parts;
+use crate::wire::iso8601;
 
 /// Counts and lists of recordings.
 #[derive(Default)]
@@ -29,6 +33,8 @@ pub struct Recorded {
     /// The number of requests that are being answered or wait.
     asking: AtomicUsize,
     changes: Changes,
+    /// The recordings that were started or stopped on request.
+    pub switches: Switches,
 }
 
 /// Tells one task that something has changed since it looked.
@@ -52,28 +58,15 @@ pub struct Asked(Arc<Mutex<Memory>>);
 struct Memory {
     /// The question that the keeper has not received yet, and the channel for its answer. The next question replaces
     /// it, so that at most one is queued.
-    question: Option<(String, Sender<Vec<Told>>)>,
+    question: Option<(Question, Sender<Found>)>,
     /// The last question and its answer.
-    told: Option<(String, Vec<Told>)>,
+    told: Option<(Question, Found)>,
     /// The time until which no other question is answered.
     rests: Option<Instant>,
     /// Whether the disk has not answered, nor received a question since.
     is_silent: bool,
 }
 
-/// A recording in the list.
-#[derive(Clone, Debug)]
-pub struct Told {
-    /// The start time, in milliseconds since 1970.
-    pub begun: u64,
-    /// Its name below `/record/`.
-    pub file: String,
-    /// The entry as JSON.
-    pub text: String,
-}
-
-/// The most recordings in the list, the newest first.
-pub const MOST_TOLD: usize = 100;
 /// The most requests at once.
 const MAX_ASKING: usize = 16;
 /// The time without an answer after which a disk is left out, until it receives a question again.
@@ -134,26 +127,40 @@ impl Recorded {
         lock(&self.lists).iter().any(|list| list.strong_count() > 0)
     }
 
-    /// The list as JSON, one request at a time; `None` if it is not available now.
+    /// The list as JSON; `None` if it is not available now.
     pub async fn list(&self, query: &str) -> Option<String> {
+        let (found, silent) = self.ask(&Question::Newest(query.into())).await?;
+        Some(write(found.told, silent))
+    }
+
+    /// The answers of all disks to a question, and the number of disks that do not answer; one question at a time.
+    /// `None` if there is no answer now.
+    pub async fn ask(&self, question: &Question) -> Option<(Found, usize)> {
         let _place = Place::take(&self.asking)?;
         let _turn = self.turn.lock().await;
         let lists: Vec<_> = lock(&self.lists).iter().filter_map(Weak::upgrade).collect();
         let now = Instant::now();
-        let rests = lists.iter().filter_map(|list| list.rests(query)).filter(|until| *until < now + MAX_SILENCE);
+        let rests = lists.iter().filter_map(|list| list.rests(question)).filter(|until| *until < now + MAX_SILENCE);
         if let Some(until) = rests.max() {
             Timer::at(until).await;
         }
         let late = Instant::now() + MAX_SILENCE;
-        let answers: Vec<_> = lists.iter().map(|list| (list, list.ask(query))).collect();
-        let (mut told, mut answered) = (Vec::new(), 0);
+        let answers: Vec<_> = lists.iter().map(|list| (list, list.ask(question))).collect();
+        let (mut found, mut answered) = (Found::default(), 0);
         for (list, answer) in answers {
             if let Some(answer) = list.until(answer, late).await {
-                told.extend(answer);
+                found.add(answer);
                 answered += 1;
             }
         }
-        (answered > 0).then(|| write(told, lists.len() - answered))
+        (answered > 0).then(|| (found, lists.len() - answered))
+    }
+
+    /// Starts or stops the recording of a stream by all rules of `config` that match it.
+    pub fn switch(&self, config: &Config, stream: &Name, switch: Switch) -> Result<(), Unswitched> {
+        self.switches.set(config, stream, switch)?;
+        self.tell_changed();
+        Ok(())
     }
 
     /// A new number for a file.
@@ -249,10 +256,19 @@ fn write(mut told: Vec<Told>, silent: usize) -> String {
     let mut files = HashSet::new();
     told.retain(|one| files.insert(one.file.clone()));
     told.sort_by_key(|one| Reverse(one.begun));
-    let texts: Vec<_> = told.iter().take(MOST_TOLD).map(|one| one.text.as_str()).collect();
+    let texts: Vec<_> = told.iter().take(MOST_TOLD).map(entry).collect();
     let records = texts.join(",");
     let silent = if silent > 0 { format!(",\"silent_disks\":{silent}") } else { String::new() };
     format!("{{\"error_code\":0,\"desp\":\"succ\",\"data\":{{\"records\":[{records}]{silent}}}}}")
+}
+
+/// An entry of the list as JSON. Names contain no characters that JSON would have to escape.
+fn entry(one: &Told) -> String {
+    let Told { stream, file, begun, bytes, .. } = one;
+    let date = iso8601(UNIX_EPOCH + Duration::from_millis(*begun));
+    format!(
+        "{{\"stream_name\":\"{stream}\",\"file\":\"/record/{file}\",\"size\":{bytes},\"begin_unix_ms\":{begun},\"begin\":\"{date}\"}}"
+    )
 }
 
 /// A disk with recordings.
@@ -263,29 +279,29 @@ pub struct List {
 
 /// The state of an answer.
 enum Answer {
-    Known(Vec<Told>),
-    Comes(Receiver<Vec<Told>>),
+    Known(Found),
+    Comes(Receiver<Found>),
     /// The answer did not arrive in time.
     Late,
 }
 
 impl List {
     /// The time until which only the last question is answered.
-    fn rests(&self, query: &str) -> Option<Instant> {
+    fn rests(&self, question: &Question) -> Option<Instant> {
         let memory = lock(&self.memory);
-        memory.rests.filter(|_| memory.told.as_ref().is_none_or(|(told, _)| told != query))
+        memory.rests.filter(|_| memory.told.as_ref().is_none_or(|(told, _)| told != question))
     }
 
-    fn ask(&self, query: &str) -> Answer {
+    fn ask(&self, question: &Question) -> Answer {
         let mut memory = lock(&self.memory);
         let rests = memory.rests.is_some_and(|until| until > Instant::now());
         match &memory.told {
-            Some((told, answer)) if rests && told == query => return Answer::Known(answer.clone()),
+            Some((told, answer)) if rests && told == question => return Answer::Known(answer.clone()),
             _ if rests => return Answer::Late,
             _ => {}
         }
         let (tell, told) = bounded(1);
-        let before = memory.question.replace((query.into(), tell));
+        let before = memory.question.replace((question.clone(), tell));
         let is_silent = memory.is_silent;
         drop(memory);
         if before.is_none() && !(self.ask)(Asked(self.memory.clone())) {
@@ -294,7 +310,7 @@ impl List {
         if is_silent { Answer::Late } else { Answer::Comes(told) }
     }
 
-    async fn until(&self, answer: Answer, late: Instant) -> Option<Vec<Told>> {
+    async fn until(&self, answer: Answer, late: Instant) -> Option<Found> {
         let told = match answer {
             Answer::Known(told) => return Some(told),
             Answer::Late => return None,
@@ -311,18 +327,18 @@ impl List {
 
 impl Asked {
     /// Answers, unless the request was dropped.
-    pub fn answer(self, look: impl FnOnce(&str) -> Vec<Told>) {
+    pub fn answer(self, look: impl FnOnce(&Question) -> Found) {
         let mut memory = lock(&self.0);
         memory.is_silent = false;
-        let Some((query, tell)) = memory.question.take().filter(|(_, tell)| !tell.is_closed()) else { return };
+        let Some((question, tell)) = memory.question.take().filter(|(_, tell)| !tell.is_closed()) else { return };
         drop(memory);
         let begun = Instant::now();
-        let told = look(&query);
+        let told = look(&question);
         let rests = begun.elapsed().saturating_mul(ANSWER_SHARE).min(MAX_PAUSE);
         let mut memory = lock(&self.0);
         memory.is_silent = false;
         memory.rests = Instant::now().checked_add(rests);
-        memory.told = Some((query, told.clone()));
+        memory.told = (!question.deletes()).then(|| (question, told.clone()));
         drop(memory);
         // the request may have been dropped
         let _ = tell.try_send(told);
@@ -366,7 +382,20 @@ mod tests {
     fn answer(heard: &Heard, text: &str) {
         let asked = heard.lock().unwrap().pop().unwrap();
         assert!(heard.lock().unwrap().is_empty());
-        asked.answer(|_| vec![Told { begun: 5, file: text.into(), text: text.into() }]);
+        asked.answer(|_| found([(5, text)]));
+    }
+
+    fn found<const N: usize>(files: [(u64, &str); N]) -> Found {
+        let told = |(begun, file): (u64, &str)| Told { begun, file: file.into(), ..Told::default() };
+        Found { told: files.map(told).into(), ..Found::default() }
+    }
+
+    /// The files in the list, and its end.
+    fn files(list: Option<String>) -> String {
+        let list = list.unwrap();
+        let files: Vec<_> = list.split("/record/").skip(1).filter_map(|part| part.split('"').next()).collect();
+        let silent = list.split_once("],").map_or("", |(_, end)| end.trim_end_matches('}'));
+        format!("{}{silent}", files.join(","))
     }
 
     #[test]
@@ -392,11 +421,10 @@ mod tests {
                 let asked = heard.lock().unwrap().pop().unwrap();
                 assert!(heard.lock().unwrap().is_empty());
                 asked.answer(|asked| {
-                    assert_eq!(asked, query);
-                    let told = |begun, file: &str, text: &str| Told { begun, file: file.into(), text: text.into() };
-                    vec![told(5, "a", "{}"), told(7, "b", "{7}"), told(9, "a", "{9}")]
+                    assert_eq!(*asked, Question::Newest(query.clone()));
+                    found([(5, "a"), (7, "b"), (9, "a")])
                 });
-                assert!(waits.await.unwrap().ends_with("\"records\":[{7},{}]}}"));
+                assert_eq!(files(waits.await), "b,a");
             }
             assert_eq!(recorded.asking.load(Relaxed), 0);
         });
@@ -411,16 +439,16 @@ mod tests {
                 while heard.lock().unwrap().is_empty() {
                     smol::future::yield_now().await;
                 }
-                answer(&heard, "{1}");
+                answer(&heard, "1");
             })
         };
-        let told = "\"records\":[{1}],\"silent_disks\":1}}";
+        let told = "1\"silent_disks\":1";
         smol::block_on(async {
-            assert!(both("").await.0.unwrap().ends_with(told));
+            assert_eq!(files(both("").await.0), told);
             assert!(lock(&stuck.memory).is_silent);
             // the others are answered without a further wait for this one
             let begun = Instant::now();
-            assert!(both("before=1").await.0.unwrap().ends_with(told));
+            assert_eq!(files(both("before=1").await.0), told);
             assert!(begun.elapsed() < MAX_SILENCE);
             // it receives a question without a waiting request
             unheard.lock().unwrap().pop().unwrap().answer(|_| panic!("nobody waits"));
@@ -429,10 +457,10 @@ mod tests {
                 while unheard.lock().unwrap().is_empty() {
                     smol::future::yield_now().await;
                 }
-                answer(&unheard, "{2}");
+                answer(&unheard, "2");
             };
             let ((listed, ()), ()) = smol::future::zip(listed, answers).await;
-            assert!(listed.unwrap().ends_with("\"records\":[{1},{2}]}}"));
+            assert_eq!(files(listed), "1,2");
         });
     }
 
@@ -448,7 +476,7 @@ mod tests {
                     asked.answer(|_| {
                         looked.fetch_add(1, Relaxed);
                         std::thread::sleep(Duration::from_millis(50));
-                        Vec::new()
+                        Found::default()
                     });
                 }
                 smol::future::yield_now().await;

@@ -23,11 +23,69 @@ pub fn civil(days: u64) -> (u64, u64, u64) {
     (400 * era + year + u64::from(date.0 <= 2), date.0, date.1)
 }
 
+/// The milliseconds since 1970 of a time in UTC, `2026-11-18T11:06:40Z` with or without a fraction of the second, or of
+/// a number of milliseconds. `None` for another text, and for times before 1970.
+pub fn unix_ms(text: &str) -> Option<u64> {
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok())?;
+    if let Some(ms) = number(text) {
+        return Some(ms);
+    }
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let part = |text: &str, from: usize, to: usize| number(text.get(from..to)?);
+    let form = |text: &str, other: char| text.bytes().all(|byte| byte.is_ascii_digit() || byte == other as u8);
+    if (date.len(), time.len()) != (10, 8) || !form(date, '-') || !form(time, ':') || !(1..=9).contains(&fraction.len())
+    {
+        return None;
+    }
+    let (year, month, day) = (part(date, 0, 4)?, part(date, 5, 7)?, part(date, 8, 10)?);
+    let (hour, minute, second) = (part(time, 0, 2)?, part(time, 3, 5)?, part(time, 6, 8)?);
+    number(fraction)?;
+    let ms = part(&format!("{fraction}00"), 0, 3)?;
+    if year < 1970 || !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // the inverse of `civil`: years that begin in March
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day.checked_sub(1)?;
+    let days = days.checked_sub(719_468).filter(|days| civil(*days) == (year, month, day))?;
+    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + ms)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn times_are_read_as_they_are_written() {
+        for ms in [0, 7, 951_782_399_999, 951_782_400_000, 1_795_000_000_250, 4_107_542_400_000, 253_402_300_799_999] {
+            assert_eq!(unix_ms(&iso8601(UNIX_EPOCH + Duration::from_millis(ms))), Some(ms));
+        }
+        assert_eq!(unix_ms("2026-11-18T11:06:40Z"), Some(1_795_000_000_000));
+        assert_eq!(unix_ms("2026-11-18T11:06:40.5Z"), Some(1_795_000_000_500));
+        assert_eq!(unix_ms("1795000000000"), Some(1_795_000_000_000));
+        for wrong in [
+            "",
+            "x",
+            "-1",
+            "99999999999999999999",
+            "2026-11-18",
+            "2026-11-18T11:06:40",
+            "2026-11-18T11:06:40+01:00",
+            "2026-13-18T11:06:40Z",
+            "2026-02-29T11:06:40Z",
+            "2026-11-00T11:06:40Z",
+            "1969-12-31T23:59:59Z",
+            "2026-11-18T24:06:40Z",
+            "2026-1١-18T11:06:40Z",
+            "+026-11-18T11:06:40Z",
+            "2026-11-18T11:06:40.Z",
+        ] {
+            assert_eq!(unix_ms(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn dates_of_the_calendar() {

@@ -11,7 +11,7 @@ mod percent;
 mod reader;
 mod writer;
 
-pub use date::{civil, iso8601};
+pub use date::{civil, iso8601, unix_ms};
 pub use percent::{Percent, percent_decode, percent_encode};
 pub use reader::Reader;
 pub use writer::Writer;

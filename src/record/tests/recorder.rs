@@ -12,7 +12,7 @@ use super::super::watch::{CHECK_INTERVAL, CLOSE_DELAY};
 use super::{Recorder, Scratch};
 use crate::conf::Config;
 use crate::hub::{Name, Publisher, Ticket};
-use crate::session::{Core, Grant};
+use crate::session::{Core, Grant, Switch};
 
 /// Runs `test` while a recorder applies `keys` and one rule for all streams.
 fn with_recorder<F: Future>(keys: &str, test: impl FnOnce(Arc<Core>) -> F) {
@@ -138,4 +138,24 @@ fn no_timer_runs_while_a_stream_is_recorded_and_one_until_its_file_ends_when_it_
         }
         recorder.stop().await;
     }));
+}
+
+#[test]
+fn a_recording_is_stopped_and_started_on_request() {
+    with_recorder("", |core| async move {
+        let name = Name::new("a").unwrap();
+        let switch = |switch| core.recorded.switch(&core.config(), &name, switch).unwrap();
+        let _published = publish(&core, "a");
+        let first = until(&core, Some("a")).await.unwrap();
+        switch(Switch::Off);
+        until(&core, None).await;
+        switch(Switch::On);
+        let second = until(&core, Some("a")).await.unwrap();
+        assert_ne!(first, second);
+        // one that was ended by its id begins again when it is asked for, without another publisher
+        assert!(core.kick(second));
+        until(&core, None).await;
+        switch(Switch::On);
+        assert_ne!(until(&core, Some("a")).await, Some(second));
+    });
 }
