@@ -433,3 +433,36 @@ fn a_page_logs_in_and_its_cookie_stands_for_the_credentials() {
     assert_eq!(ask(served.api, "DELETE /api/v1/login", &cookie, "").status, 200);
     assert_eq!(info(&cookie).status, 401);
 }
+
+#[test]
+fn a_snapshot_waits_for_a_key_frame_and_is_charged_until_it_is_sent() {
+    let served = Served::begin("api.hosts = [\"h\"]\n");
+    let snapshot = || served.get("/api/v1/snapshot/a.mp4");
+    assert_eq!(snapshot().status, 404);
+    let mut publisher = Rtmp::publisher(served.rtmp, "a");
+    let said = || {
+        let said = snapshot();
+        format!("{} {} {}", said.status, said.head, said.body)
+    };
+    let early = until(said, |said| said.starts_with("503"));
+    assert!(early.contains("Retry-After: 1") && early.contains("the stream has no key frame yet"), "{early}");
+    publisher.picture(0, true, 0, 100_000).unwrap();
+    for at in 1..30 {
+        publisher.picture(at * 40, false, at, 500).unwrap();
+    }
+    let mut client = Http::new(served.api);
+    let mut ask = || client.get("/api/v1/snapshot/a.mp4");
+    let begun = Instant::now();
+    while let Some(early) = Some(ask()).filter(|said| said.status != 200) {
+        assert!(begun.elapsed() < PATIENCE, "{}", early.text());
+    }
+    let body = ask().body;
+    assert!(body.get(4..8) == Some(b"ftyp") && body.len() > 100_000, "{}", body.len());
+    // the picture is charged to the answers: without room there, it is not sent
+    let answers = served.core.greetings.account_for(usize::MAX);
+    let all = answers.charge(answers.available()).unwrap();
+    let refused = ask();
+    assert!(refused.status == 503 && refused.has("Retry-After: 1"), "{}", refused.text());
+    drop(all);
+    assert_eq!(ask().body, body);
+}

@@ -72,6 +72,11 @@ impl Unit {
         Arc::new(Self::new(Packed::whole(bytes), at, false, false))
     }
 
+    /// A unit that holds what was charged for it.
+    pub fn charged(packed: Packed, at: Ticks, lease: Lease) -> Arc<Self> {
+        Arc::new(Self { _lease: Some(lease), ..Self::new(packed, at, false, false) })
+    }
+
     /// A unit of any kind, charged by the caller.
     pub fn new(packed: Packed, at: Ticks, start: bool, discontinuity: bool) -> Self {
         let (track, news) = (TrackSet::default(), TrackSet::default());

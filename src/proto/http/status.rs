@@ -26,6 +26,7 @@ impl Status {
     pub const UPGRADE_REQUIRED: Self = Self(426, "Upgrade Required");
     pub const TOO_MANY_REQUESTS: Self = Self(429, "Too Many Requests");
     pub const HEADERS_TOO_LARGE: Self = Self(431, "Request Header Fields Too Large");
+    pub const INTERNAL: Self = Self(500, "Internal Server Error");
     pub const NOT_IMPLEMENTED: Self = Self(501, "Not Implemented");
     pub const UNAVAILABLE: Self = Self(503, "Service Unavailable");
     pub const VERSION: Self = Self(505, "HTTP Version Not Supported");

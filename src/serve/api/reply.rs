@@ -68,6 +68,11 @@ fn finished(exchange: &Exchange, status: Status, write: &mut dyn FnMut(&mut Json
         }
         Err(_) => Reply::new(Status::UNAVAILABLE, Body::Text(NO_ROOM.into())).retry_after(1),
     };
+    for_listed(exchange, reply)
+}
+
+/// Lets pages of other sites read an answer if they are listed.
+pub(super) fn for_listed(exchange: &Exchange, reply: Reply) -> Reply {
     let origin = exchange.listed_origin().map(|origin| [origin, ("Vary", "Origin".into())]);
     reply.with(origin.into_iter().flatten())
 }

@@ -88,6 +88,15 @@ const V1: &[Route] = &[
     Route::post("/api/v1/reload", 0, v1::config::reload).changing(),
     Route::get("/api/v1/sessions", v1::sessions::tell).of_api(),
     Route::delete("/api/v1/sessions/*", v1::sessions::end).changing(),
+    #[cfg(feature = "record")]
+    Route::get("/api/v1/recordings", v1::recordings::streams).of_api(),
+    #[cfg(feature = "record")]
+    Route::get("/api/v1/recordings/*", v1::recordings::files).of_api(),
+    #[cfg(feature = "record")]
+    Route::post("/api/v1/recordings/*", 0, v1::recordings::switch).changing(),
+    #[cfg(feature = "record")]
+    Route::delete("/api/v1/recordings/*", v1::recordings::delete).changing(),
+    Route::get("/api/v1/snapshot/*", v1::snapshot::show).when(|config, _| config.api.enable),
 ];
 
 const MEDIA: &[Route] = &[

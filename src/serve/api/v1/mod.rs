@@ -5,5 +5,8 @@ pub(in crate::serve) mod info;
 pub(in crate::serve) mod login;
 pub(in crate::serve) mod log;
 mod page;
+#[cfg(feature = "record")]
+pub(in crate::serve) mod recordings;
 mod reply;
 pub(in crate::serve) mod sessions;
+pub(in crate::serve) mod snapshot;

@@ -57,6 +57,14 @@ pub(super) fn number(query: &str, name: &str) -> Result<Option<usize>, ParseIntE
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value.parse()).transpose()
 }
 
+/// A refusal of what may be had soon.
+pub(super) fn busy(exchange: &Exchange, why: &str) -> Answer {
+    match refuse(exchange, Status::UNAVAILABLE, why) {
+        Answer::Now(reply) => reply.retry_after(1).into(),
+        other => other,
+    }
+}
+
 /// The decoded rest of a path behind `start`, without `end`; `None` if it is empty or has a slash.
 pub(super) fn item(exchange: &Exchange, start: &str, end: &str) -> Option<String> {
     let item = exchange.request.path.strip_prefix(start)?.strip_suffix(end)?;

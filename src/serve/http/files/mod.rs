@@ -2,6 +2,8 @@
 
 mod body;
 mod conditions;
+#[cfg(feature = "api")]
+mod disks;
 mod find;
 
 use std::borrow::Cow;
@@ -58,8 +60,9 @@ pub(crate) static REQUESTS: Cost = Cost {
 const MAX_LIST_WAIT: Duration = Duration::from_secs(15);
 /// The fields that the answer depends on, for a file or, if there is none, a stream. Others would take memory during
 /// the wait.
-const USED_FIELDS: [&str; 10] = [
+const USED_FIELDS: [&str; 11] = [
     "authorization",
+    "origin",
     "range",
     "if-range",
     "if-none-match",
