@@ -44,11 +44,13 @@ impl Key {
 }
 
 impl Line {
-    fn total_user(&self) -> usize {
+    /// The bytes of all pieces in the process.
+    pub fn total_user(&self) -> usize {
         self.count.saturating_mul(self.user)
     }
 
-    fn total_kernel(&self) -> usize {
+    /// The bytes of all pieces in the kernel.
+    pub fn total_kernel(&self) -> usize {
         self.count.saturating_mul(self.kernel)
     }
 

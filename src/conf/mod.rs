@@ -45,7 +45,7 @@ pub use access::Access;
 #[cfg(feature = "auth")]
 pub use access::{Demand, Network, TokenKey, VARIABLES};
 pub use error::{Error, Errors, Fault};
-pub use features::{MissingFeature, features};
+pub use features::{FEATURES, MissingFeature, features};
 pub use hints::Hint;
 pub use keys::{Changes, Keys, REFERENCE};
 pub use notify::{Commands, Exec, Notifications, Notify};

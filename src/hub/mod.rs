@@ -5,6 +5,7 @@ mod echo;
 mod events;
 mod form;
 mod frames;
+mod gauges;
 mod hold;
 mod keyless;
 mod name;
@@ -31,6 +32,7 @@ pub use echo::Feed;
 pub use events::{Event, EventKind, Interest, Reader};
 pub use form::Unit;
 pub use frames::{FRAMES, Frames, Read, ReadFrame};
+pub use gauges::{Gauges, Progress};
 pub use hold::{Dismissal, Pressed};
 pub use name::{InvalidName, Name};
 pub use pattern::{have_common, is_pattern, matches};
@@ -178,6 +180,11 @@ impl Hub {
     /// All streams, in no order.
     pub fn streams(&self) -> Vec<Arc<Stream>> {
         self.lock().streams.values().cloned().collect()
+    }
+
+    /// The number of streams, used or not.
+    pub fn known(&self) -> usize {
+        self.lock().streams.len()
     }
 
     /// The account that the streams' memory is charged to.

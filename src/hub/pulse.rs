@@ -17,6 +17,8 @@ pub struct Pulse {
 
 /// The number of whole seconds that are known.
 pub const SECONDS: usize = 32;
+/// The seconds over which a frame rate is measured.
+const MEASURED: u32 = 5;
 /// These, and the second that is not over.
 const PLACES: usize = SECONDS + 1;
 
@@ -48,6 +50,15 @@ impl Pulse {
             let since = now.saturating_duration_since(self.begun? + Duration::from_secs(second.into()));
             Some((since, count))
         })
+    }
+
+    /// The pictures of each of the last five seconds on average, in tenths; fewer seconds where the first picture came
+    /// later.
+    pub fn tenths(&self, now: Instant) -> u32 {
+        let over = self.begun.map_or(0, |begun| second_of(begun, now)).min(MEASURED);
+        let counted = self.latest(now).filter(|(since, _)| since.as_secs() <= MEASURED.into());
+        let pictures: u32 = counted.map(|(_, count)| u32::from(count)).sum();
+        (10 * pictures).checked_div(over).unwrap_or(0)
     }
 
     fn place(&mut self, second: u32) -> Option<&mut u16> {
@@ -91,6 +102,16 @@ mod tests {
         pulse.count(at(1_000_500));
         assert_eq!(told(&pulse, 1_001_000), [(1000, 1)]);
         assert_eq!(told(&pulse, 9_000_000), []);
+    }
+
+    #[test]
+    fn a_frame_rate_is_that_of_the_last_seconds() {
+        let (mut pulse, begun) = (Pulse::default(), Instant::now());
+        let at = |ms: u64| begun + Duration::from_millis(ms);
+        assert_eq!(pulse.tenths(at(0)), 0);
+        (0..250).for_each(|n| pulse.count(at(n * 40)));
+        assert_eq!([900, 1500, 4200, 10_100].map(|ms| pulse.tenths(at(ms))), [0, 250, 250, 250]);
+        assert_eq!([12_100, 15_100, 90_000].map(|ms| pulse.tenths(at(ms))), [150, 0, 0], "no pictures came any more");
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub(super) struct Ring {
     /// The last announcement that was dropped, and its number.
     told: Option<(Seq, Arc<Tracks>)>,
     arrivals: Option<Arrivals>,
+    /// The time of the last slot at which a viewer may begin, and the milliseconds from the one before it.
+    period: (Option<Ticks>, Option<i64>),
     /// The cost of the slots without packed units.
     bytes: usize,
 }
@@ -160,6 +162,11 @@ impl Ring {
         self.starts.iter().rev().filter_map(|seq| self.page(*seq)?.frame(*seq))
     }
 
+    /// The milliseconds between the last two slots at which a viewer may begin.
+    pub(super) fn period(&self) -> Option<i64> {
+        self.period.1
+    }
+
     /// The first number from `from` on at which a viewer may begin.
     pub(super) fn start_from(&self, from: Seq) -> Option<Seq> {
         self.starts.iter().copied().find(|seq| *seq >= from)
@@ -236,7 +243,7 @@ impl Ring {
             Item::Tracks(announcement) => Some((announcement.clone(), account.charge(News::COST)?)),
             Item::Frame(_) => None,
         };
-        let (seq, start) = (self.head, slot.start);
+        let (seq, at, start) = (self.head, slot.at, slot.start);
         match self.pages.back_mut().filter(|page| page.fits(slot.at, slot.came)) {
             Some(page) => page.reserve(account)?,
             None => {
@@ -251,6 +258,7 @@ impl Ring {
         self.head += 1;
         if start {
             self.starts.push_back(seq);
+            self.period = (Some(at), self.period.0.map(|last| (at - last).0));
         }
         self.news.extend(news.map(|(announcement, lease)| News { seq, announcement, _lease: lease }));
         Ok(())
@@ -296,7 +304,7 @@ impl Ring {
     /// Drops everything.
     pub(super) fn clear(&mut self) {
         while self.evict() {}
-        (self.pages, self.spare, self.starts, self.news) = Default::default();
+        (self.pages, self.spare, self.starts, self.news, self.period) = Default::default();
     }
 }
 
@@ -326,6 +334,7 @@ mod tests {
         let (mut ring, account) = (Ring::default(), account());
         (0..10).for_each(|n| push(&mut ring, &account, slot(n * 40, n % 5 == 0)));
         assert_eq!((ring.tail(), ring.head(), ring.newest_start()), (0, 10, Some(5)));
+        assert_eq!(ring.period(), Some(200));
         assert!(ring.evict());
         assert_eq!((ring.tail(), ring.head(), ring.start_from(0)), (1, 10, Some(5)));
         assert!(ring.slot(0).is_none() && ring.slot(10).is_none());

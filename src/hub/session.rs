@@ -66,7 +66,7 @@ impl Stream {
 
 impl State {
     /// The event that a viewer, or the session that sends for it, waits for.
-    fn waits(&self, viewer: &Waiter) -> Option<Waits> {
+    pub(super) fn waits(&self, viewer: &Waiter) -> Option<Waits> {
         let sent_to = viewer.listens_to.and_then(|cast| self.viewers.iter().find(|one| one.ticket == Some(cast)));
         let one = sent_to.unwrap_or(viewer);
         match self.publisher {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::echo::Last;
 use super::form::{Packer, Unit};
+use super::gauges::Rates;
 use super::hold::{Dismissal, Hold, Measure, Pressed, SQUEEZED};
 use super::occupant::Occupant;
 use super::pulse::Pulse;
@@ -53,6 +54,7 @@ pub(super) struct State {
     pub(super) viewers: Vec<Waiter>,
     pub(super) traffic: Traffic,
     pub(super) pulse: Pulse,
+    pub(super) rates: Rates,
     /// The newest time in milliseconds when the time of day was set last, and that time of day.
     wall: Option<(Ticks, Wall)>,
 }
@@ -88,9 +90,11 @@ pub(super) struct Waiter {
     pub(super) began: bool,
     /// Bytes sent as of its last turn.
     pub(super) moved: u64,
+    /// The number of times that it was too far behind, and skipped to a key frame.
+    pub(super) skips: u32,
     pub(super) waker: Option<Waker>,
     /// The batch that it is sending, once its socket has accepted no more.
-    hold: Option<Hold>,
+    pub(super) hold: Option<Hold>,
 }
 
 /// The bits of the address of a connection that gives way, and the start of its wait.
@@ -121,6 +125,7 @@ impl Stream {
             viewers: Vec::new(),
             traffic: Traffic::default(),
             pulse: Pulse::default(),
+            rates: Rates::default(),
             wall: None,
         };
         Self { name, account, limits, state: Mutex::new(state) }
@@ -567,6 +572,14 @@ impl State {
     pub(super) fn count(&mut self, seat: usize, moved: u64, began: bool) {
         if let Some(waiter) = self.viewers.get_mut(seat) {
             (waiter.moved, waiter.began) = (moved, began);
+        }
+    }
+
+    /// Counts that the viewer in `seat` skips to a key frame.
+    pub(super) fn skips(&mut self, seat: usize) {
+        self.traffic.skips += 1;
+        if let Some(waiter) = self.viewers.get_mut(seat) {
+            waiter.skips = waiter.skips.saturating_add(1);
         }
     }
 

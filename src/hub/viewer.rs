@@ -447,7 +447,7 @@ impl Viewer {
 
     /// The cursor after the next unit was dropped: the newest key frame, or the first from `next` on.
     fn skip(&self, state: &mut State, next: Seq) -> Cursor {
-        state.traffic.skips += 1;
+        state.skips(self.seat);
         let form = state.packers.get(usize::from(self.packer)).map_or("", |packer| packer.form.name);
         if let Some(id) = self.id {
             log::debug!("{id} stream={} is too far behind and skips: {form}", self.stream.name());

@@ -28,7 +28,7 @@ use crate::budget::{Account, Greetings, Plan};
 use crate::conf::{Config, Cost};
 use crate::hub::{Hub, Limits, Name, SessionId};
 use crate::media::Wall;
-use crate::net::{Cadence, Gate, HandshakeThrottle, Peers, Ports, Watch, Workers, canonical};
+use crate::net::{Cadence, Gate, HandshakeThrottle, Peers, Ports, Watch, Workers, canonical, random};
 
 /// The hub, the configuration, the accounts, and the limits of connections.
 pub struct Core {
@@ -76,6 +76,8 @@ pub struct Core {
     pub counters: Counters,
     /// The time of day of the start.
     pub started: Wall,
+    /// A random number that tells this start from others.
+    pub boot: u64,
     ids: Ids,
     /// The state of the access rules: failures, known passwords, keys of tokens.
     pub(super) auth: Arc<auth::State>,
@@ -134,6 +136,7 @@ impl Core {
             throttle: HandshakeThrottle::default(),
             counters: Counters::default(),
             started: time_of_day(),
+            boot: random::number(),
             ids: Ids::default(),
             auth: Arc::default(),
             gatekeeper: Box::new(gatekeeper),

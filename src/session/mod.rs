@@ -17,6 +17,8 @@ mod json;
 mod list;
 mod logins;
 mod news;
+#[cfg(feature = "http")]
+mod overview;
 mod pulls;
 #[cfg(feature = "record")]
 mod question;
@@ -59,6 +61,8 @@ pub use json::JsonText;
 pub use list::{Entry, MAX_URL, Part, Session};
 pub use logins::{LOGIN_LASTS, LOGINS, Logins};
 pub use news::{Connection, Fact, Finished, Missed, News, NewsReader, Refused, Segment, SessionNews};
+#[cfg(feature = "http")]
+pub use overview::{Charged, Company, SessionState};
 pub use pulls::{MAX_PULL_URL, PULLS, PullNumber, PullState, Pulls, TooManyPulls, WantedPull};
 #[cfg(feature = "record")]
 pub use question::{Doomed, Found, Kept, MOST_TOLD, Question, Told};

@@ -13,13 +13,15 @@ pub struct Flow {
     pub bytes: u64,
     /// The bit rate of the last measured interval, in units of 1024 bits per second.
     pub kbits: u32,
+    /// The same in bytes per second.
+    pub per_second: u32,
 }
 
 /// The last measurement of a session.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rate {
     bytes: u64,
-    kbits: u32,
+    per_second: u32,
 }
 
 /// The clock of measurements.
@@ -34,9 +36,14 @@ const INTERVAL: Duration = Duration::from_secs(5);
 impl Rate {
     fn measure(&mut self, bytes: u64, time: Duration) {
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
-        let bits = bytes.saturating_sub(self.bytes).saturating_mul(8);
-        let kbits = bits.saturating_mul(1000) / millis / 1024;
-        *self = Self { bytes, kbits: u32::try_from(kbits).unwrap_or(u32::MAX) };
+        let per_second = bytes.saturating_sub(self.bytes).saturating_mul(1000) / millis;
+        *self = Self { bytes, per_second: u32::try_from(per_second).unwrap_or(u32::MAX) };
+    }
+
+    /// The flow of a session that has moved `bytes` so far.
+    pub(super) fn flow(self, bytes: u64) -> Flow {
+        let kbits = u64::from(self.per_second) * 8 / 1024;
+        Flow { bytes, kbits: u32::try_from(kbits).unwrap_or(u32::MAX), per_second: self.per_second }
     }
 }
 
@@ -52,9 +59,10 @@ impl RateClock {
 }
 
 impl Core {
-    /// Measures the bit rates of all sessions over `time`.
+    /// Measures the bit rates of all streams and sessions over `time`.
     fn measure(&self, time: Duration) {
         for stream in self.hub.streams() {
+            stream.measure(time);
             let mut entries = self.list.lock();
             for moved in stream.sessions() {
                 let listed = entries.all.get_mut(&moved.ticket);
@@ -77,13 +85,13 @@ impl Core {
         let entries = self.list.lock();
         for moved in stream.sessions() {
             if let Some(listed) = entries.all.get(&moved.ticket) {
-                take(&listed.session, Flow { bytes: moved.bytes, kbits: listed.rate.kbits })?;
+                take(&listed.session, listed.rate.flow(moved.bytes))?;
             }
         }
         // players of HLS are not known to the stream
         for Listed { session, sent, rate } in entries.all.values() {
             if let Some(bytes) = sent.filter(|_| session.stream == *stream.name()) {
-                take(session, Flow { bytes, kbits: rate.kbits })?;
+                take(session, rate.flow(bytes))?;
             }
         }
         Ok(())
@@ -97,13 +105,14 @@ mod tests {
     #[test]
     fn a_bit_rate_is_that_of_the_last_interval() {
         let mut rate = Rate::default();
+        let kbits = |rate: Rate| rate.flow(0).kbits;
         rate.measure(640 << 10, INTERVAL);
-        assert_eq!(rate.kbits, 1024);
+        assert_eq!((kbits(rate), rate.per_second), (1024, 128 << 10));
         rate.measure(640 << 10, INTERVAL);
-        assert_eq!(rate.kbits, 0);
+        assert_eq!(kbits(rate), 0);
         rate.measure(0, INTERVAL);
-        assert_eq!(rate.kbits, 0, "another session of that number");
+        assert_eq!(kbits(rate), 0, "another session of that number");
         rate.measure(u64::MAX, Duration::ZERO);
-        assert_eq!(rate.kbits, u32::MAX);
+        assert_eq!(rate.per_second, u32::MAX);
     }
 }

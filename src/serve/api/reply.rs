@@ -36,7 +36,8 @@ type Written = Result<(), OverBudget>;
 
 /// Answers with what `write` writes, in the name of lal. Pages of other sites read it if they are listed.
 pub(super) fn told(exchange: &Exchange, write: impl FnOnce(&mut JsonText<'_>) -> Written) -> Answer {
-    json(exchange, Status::OK, write).with([SERVER]).into()
+    let reply = json(exchange, Status::OK, write);
+    reply.unwrap_or_else(|_| no_room(NO_ROOM)).with([SERVER]).with(listed(exchange)).into()
 }
 
 /// Answers with a text, in the name of lal.
@@ -49,30 +50,41 @@ pub(super) fn outcome(exchange: &Exchange, outcome: &Outcome) -> Answer {
     said(exchange, &outcome.alone())
 }
 
-/// Answers with what `write` writes. Pages of other sites read it if they are listed.
-pub(super) fn json(exchange: &Exchange, status: Status, write: impl FnOnce(&mut JsonText<'_>) -> Written) -> Reply {
+/// An answer that `write` writes.
+///
+/// # Errors
+/// There is no room for it.
+pub(super) fn json(
+    exchange: &Exchange,
+    status: Status,
+    write: impl FnOnce(&mut JsonText<'_>) -> Written,
+) -> Result<Reply, OverBudget> {
     let mut write = Some(write);
     finished(exchange, status, &mut |text| write.take().map_or(Ok(()), |write| write(text)))
 }
 
 /// The same for all functions that write: it is there once in the program.
 #[inline(never)]
-fn finished(exchange: &Exchange, status: Status, write: &mut dyn FnMut(&mut JsonText<'_>) -> Written) -> Reply {
+fn finished(
+    exchange: &Exchange,
+    status: Status,
+    write: &mut dyn FnMut(&mut JsonText<'_>) -> Written,
+) -> Result<Reply, OverBudget> {
     let room = AnswerRoom { greetings: &exchange.server.core.greetings, taken: Cell::new(0) };
     let mut text = JsonText::new(&room);
-    let reply = match write(&mut text) {
-        Ok(()) => {
-            let mut outlet = Outlet::default();
-            outlet.fill(|units| units.extend(text.finish().into_iter().map(|block| Unit::whole(block, Ticks(0)))));
-            Reply { status, ..Reply::blocks(JSON, outlet) }.with([NO_CACHE])
-        }
-        Err(_) => Reply::new(Status::UNAVAILABLE, Body::Text(NO_ROOM.into())).retry_after(1),
-    };
-    for_listed(exchange, reply)
+    write(&mut text)?;
+    let mut outlet = Outlet::default();
+    outlet.fill(|units| units.extend(text.finish().into_iter().map(|block| Unit::whole(block, Ticks(0)))));
+    Ok(Reply { status, ..Reply::blocks(JSON, outlet) }.with([NO_CACHE]))
 }
 
-/// Lets pages of other sites read an answer if they are listed.
-pub(super) fn for_listed(exchange: &Exchange, reply: Reply) -> Reply {
+/// A refusal for want of room, which costs none.
+pub(super) fn no_room(text: &'static str) -> Reply {
+    Reply::new(Status::UNAVAILABLE, Body::Text(text.into())).retry_after(1)
+}
+
+/// The fields that let a page of another site read the answer, if it is listed.
+pub(super) fn listed(exchange: &Exchange) -> impl Iterator<Item = Field> {
     let origin = exchange.listed_origin().map(|origin| [origin, ("Vary", "Origin".into())]);
-    reply.with(origin.into_iter().flatten())
+    origin.into_iter().flatten()
 }

@@ -86,7 +86,12 @@ const V1: &[Route] = &[
     Route::get("/api/v1/log", v1::log::tell).changing(),
     Route::get("/api/v1/config", v1::config::tell).changing(),
     Route::post("/api/v1/reload", 0, v1::config::reload).changing(),
+    Route::get("/api/v1/plan", v1::plan::tell).of_api(),
+    Route::get("/api/v1/streams", v1::streams::tell).of_api(),
+    Route::get("/api/v1/streams/*", v1::streams::tell_one).of_api(),
+    Route::delete("/api/v1/streams/*", v1::streams::end).changing(),
     Route::get("/api/v1/sessions", v1::sessions::tell).of_api(),
+    Route::get("/api/v1/sessions/*", v1::sessions::tell_one).of_api(),
     Route::delete("/api/v1/sessions/*", v1::sessions::end).changing(),
     #[cfg(feature = "record")]
     Route::get("/api/v1/recordings", v1::recordings::streams).of_api(),
@@ -97,6 +102,9 @@ const V1: &[Route] = &[
     #[cfg(feature = "record")]
     Route::delete("/api/v1/recordings/*", v1::recordings::delete).changing(),
     Route::get("/api/v1/snapshot/*", v1::snapshot::show).when(|config, _| config.api.enable),
+    Route::get("/api/v1/blacklist", v1::blacklist::tell).of_api(),
+    Route::post("/api/v1/blacklist", lal::MAX_BODY, v1::blacklist::add).changing(),
+    Route::delete("/api/v1/blacklist/*", v1::blacklist::remove).changing(),
 ];
 
 const MEDIA: &[Route] = &[
@@ -250,7 +258,8 @@ mod tests {
         let paths = document["paths"].as_object().unwrap();
         let methods = paths.iter().flat_map(|(path, methods)| {
             let pattern = path.split_once('{').map_or(path.clone(), |(start, _)| format!("{start}*"));
-            methods.as_object().unwrap().keys().map(move |method| format!("{} {pattern}", method.to_uppercase()))
+            let methods = methods.as_object().unwrap().keys().filter(|key| *key != "parameters");
+            methods.map(move |method| format!("{} {pattern}", method.to_uppercase()))
         });
         methods.collect()
     }

@@ -1,23 +1,26 @@
 //! The server.
 
-use std::time::UNIX_EPOCH;
-
 use serde::Serialize;
 
-use super::reply::object;
-use crate::media::Wall;
+use super::reply::{object, time};
+use crate::conf::FEATURES;
 use crate::serve::http::{Answer, Exchange};
 use crate::session::time_of_day;
-use crate::wire::iso8601;
 
 /// The server.
 #[derive(Serialize)]
 struct Info<'a> {
     version: &'static str,
+    /// The features that were compiled in.
+    features: Vec<&'static str>,
     server_id: &'a str,
+    /// Differs at each start.
+    boot_id: String,
     started: String,
     uptime_s: u64,
     profile: &'static str,
+    /// The threads that run connections.
+    threads: usize,
     streams: usize,
     sessions: usize,
 }
@@ -25,15 +28,17 @@ struct Info<'a> {
 /// `GET /api/v1/info`.
 pub(in crate::serve) fn tell(exchange: Exchange) -> Answer {
     let core = &exchange.server.core;
-    let Wall(started) = core.started;
     let info = Info {
         version: env!("CARGO_PKG_VERSION"),
+        features: FEATURES.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect(),
         server_id: &exchange.config.server_id,
-        started: iso8601(UNIX_EPOCH + started),
-        uptime_s: time_of_day().0.saturating_sub(started).as_secs(),
+        boot_id: format!("{:016x}", core.boot),
+        started: time(core.started),
+        uptime_s: time_of_day().0.saturating_sub(core.started.0).as_secs(),
         profile: exchange.config.profile.name(),
+        threads: exchange.config.connection_threads(),
         streams: core.hub.streams().iter().filter(|stream| stream.is_used()).count(),
-        sessions: core.sessions().len(),
+        sessions: core.session_count(),
     };
     object(&exchange, &info)
 }

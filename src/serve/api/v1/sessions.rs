@@ -1,25 +1,23 @@
-//! Sessions: who publishes and plays.
-
-use std::time::UNIX_EPOCH;
+//! Sessions: who publishes and plays, the server's own included.
 
 use serde::Serialize;
 
-use super::reply::{done, item, list, refuse};
-use crate::hub::{SessionStats, Waits};
-use crate::media::Wall;
+use super::reply::{Seconds, done, item, kbps, list_of, no_room, refuse, time, written};
+use crate::budget::OverBudget;
+use crate::hub::{Ticket, Waits};
 use crate::proto::http::Status;
 use crate::serve::api::lal::parameter;
 use crate::serve::http::{Answer, Exchange};
-use crate::session::{Part, Session};
-use crate::wire::iso8601;
+use crate::session::{Charged, Core, JsonText, Part, Session, SessionState};
 
 /// A session.
 #[derive(Serialize)]
 struct Told<'a> {
     id: String,
     stream: &'a str,
-    /// `publish` or `play`.
+    /// `publish`, `play`, `pull`, `push` or `record`.
     action: &'static str,
+    protocol: &'static str,
     /// The form in which it plays.
     #[serde(skip_serializing_if = "Option::is_none")]
     form: Option<&'static str>,
@@ -30,55 +28,107 @@ struct Told<'a> {
     since: String,
     /// The bytes of media that it has moved.
     bytes: u64,
+    kbps: u64,
     /// What it waits for: `publisher` or `start`.
     #[serde(skip_serializing_if = "Option::is_none")]
     waits: Option<&'static str>,
+    /// The number of times that it was too slow and went on at a key frame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skips: Option<u32>,
 }
+
+/// The protocols by the beginnings of ids.
+const PROTOCOLS: [(&str, &str); 8] = [
+    ("RTMP", "rtmp"),
+    ("RTSP", "rtsp"),
+    ("FLV", "http"),
+    ("TS", "http"),
+    ("MP4", "http"),
+    ("HLS", "hls"),
+    ("FILE", "file"),
+    ("RECORD", "file"),
+];
+/// The protocol of others: a program that has the server inside.
+const INSIDE: &str = "program";
+
+/// What relays and recordings do, by the ends of ids.
+const ACTIONS: [(&str, &str); 3] = [("PULL", "pull"), ("PUSH", "push"), ("RECORD", "record")];
+
+/// The session that a request names is not there.
+const NONE: &str = "there is no session of that id";
 
 /// `GET /api/v1/sessions`, also of one stream: `?stream=NAME`.
 pub(in crate::serve) fn tell(exchange: Exchange) -> Answer {
-    let mut sessions = exchange.server.core.sessions();
-    if let Some(stream) = parameter(&exchange.request.query, "stream") {
-        sessions.retain(|(_, session, _)| session.stream.as_str() == stream);
+    let core = &exchange.server.core;
+    let stream = parameter(&exchange.request.query, "stream");
+    let fits = |one: &Session| stream.as_ref().is_none_or(|name| one.stream.as_str() == name);
+    let Ok(Charged { items, lease: _lease }) = core.sessions_by_id(fits) else { return no_room(&exchange) };
+    list_of(&exchange, items, |(_, ticket)| core.session(ticket), |text, one| write(text, &one))
+}
+
+/// `GET /api/v1/sessions/ID`.
+pub(in crate::serve) fn tell_one(exchange: Exchange) -> Answer {
+    let core = &exchange.server.core;
+    match asked(&exchange, core).and_then(|(_, ticket)| core.session(ticket)) {
+        Some(session) => written(&exchange, |text| write(text, &session)),
+        None => refuse(&exchange, Status::NOT_FOUND, NONE),
     }
-    list(&exchange, sessions, |text, (_, session, stats)| text.value(&Told::of(&session, stats)))
 }
 
 /// `DELETE /api/v1/sessions/ID`: ends it.
 pub(in crate::serve) fn end(exchange: Exchange) -> Answer {
     let core = &exchange.server.core;
-    let id = item(&exchange, "/api/v1/sessions/", "");
-    let is_it = |id: &str| core.find_session(|one| one.id.is_written(id)).is_some_and(|ticket| core.kick(ticket));
-    match id.filter(|id| is_it(id)) {
-        Some(id) => {
+    match asked(&exchange, core).filter(|(_, ticket)| core.kick(*ticket)) {
+        Some((id, _)) => {
             log::info!("id={id} is ended by the API, peer={}", exchange.peer);
             done(&exchange)
         }
-        None => refuse(&exchange, Status::NOT_FOUND, "there is no session of that id"),
+        None => refuse(&exchange, Status::NOT_FOUND, NONE),
     }
 }
 
+/// The id that a path names, if it is that of a session.
+fn asked(exchange: &Exchange, core: &Core) -> Option<(String, Ticket)> {
+    let id = item(exchange, "/api/v1/sessions/", "")?;
+    let ticket = core.find_session(|one| one.id.is_written(&id))?;
+    Some((id, ticket))
+}
+
+/// Writes a session.
+fn write(text: &mut JsonText<'_>, one: &SessionState) -> Result<(), OverBudget> {
+    text.open(&Told::of(one))?;
+    if one.session.part != Part::Publishes {
+        text.put(&format!(",\"behind_s\":{}", Seconds(one.progress.behind)))?;
+    }
+    text.put("}")
+}
+
 impl<'a> Told<'a> {
-    fn of(session: &'a Session, stats: Option<SessionStats>) -> Self {
-        let (action, form) = match session.part {
+    fn of(SessionState { session, flow, progress }: &'a SessionState) -> Self {
+        let kind = session.id.kind;
+        let (usual, form) = match session.part {
             Part::Publishes => ("publish", None),
             Part::Plays(form) => ("play", Some(form)),
         };
-        let Wall(since) = session.since;
-        let waits = stats.and_then(|stats| stats.waits).map(|waits| match waits {
-            Waits::Publisher => "publisher",
-            Waits::Start => "start",
-        });
+        let known = |rows: &[(&str, &'static str)], fits: &dyn Fn(&str) -> bool| {
+            rows.iter().find(|(word, _)| fits(word)).map(|(_, told)| *told)
+        };
         Self {
             id: session.id.text(),
             stream: session.stream.as_str(),
-            action,
+            action: known(&ACTIONS, &|end| kind.ends_with(end)).unwrap_or(usual),
+            protocol: known(&PROTOCOLS, &|start| kind.starts_with(start)).unwrap_or(INSIDE),
             form,
             peer: session.peer.map(|peer| peer.to_string()),
             url: &session.url,
-            since: iso8601(UNIX_EPOCH + since),
-            bytes: stats.map_or(0, |stats| stats.bytes),
-            waits,
+            since: time(session.since),
+            bytes: progress.bytes,
+            kbps: kbps(flow.per_second),
+            waits: progress.waits.map(|waits| match waits {
+                Waits::Publisher => "publisher",
+                Waits::Start => "start",
+            }),
+            skips: form.map(|_| progress.skips),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::hub::{Name, NoStill, Still, Unit};
 use crate::media::{Codec, Kind, Ticks, Tracks, Wall};
 use crate::net::Outlet;
 use crate::proto::http::Status;
-use crate::serve::api::reply::for_listed;
+use crate::serve::api::reply::listed;
 use crate::serve::http::{Answer, Body, Exchange, NO_CACHE, NO_ROOM, Reply, Wish};
 use crate::session::{Action, Leave};
 use crate::wire::percent_decode;
@@ -63,12 +63,12 @@ fn picture(exchange: &Exchange, leave: Leave, kind: &Kept) -> Answer {
     let has = |known: &str| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag;
     if exchange.request.fields.items("if-none-match").any(has) {
         let reply = Reply::new(Status::NOT_MODIFIED, Body::Nothing).with([("ETag", tag.into()), NO_CACHE]);
-        return for_listed(exchange, reply).into();
+        return reply.with(listed(exchange)).into();
     }
     match sent(exchange, &still, kind) {
         Ok(Some(outlet)) => {
             let reply = Reply::blocks(kind.mime, outlet).with([("ETag", tag.into()), NO_CACHE]);
-            for_listed(exchange, reply).into()
+            reply.with(listed(exchange)).into()
         }
         Ok(None) => refuse(exchange, Status::NOT_FOUND, "this kind of file cannot hold the codec of the stream"),
         Err(_) => busy(exchange, NO_ROOM),

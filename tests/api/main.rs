@@ -1,13 +1,15 @@
-//! lal's API: what a client of lal reads and changes, who may, and that its answers stay within the plan.
+//! The API: what a client of lal reads and changes, who may, that its answers stay within the plan, and our own.
 
-#[path = "support/encoder.rs"]
+#[path = "../support/encoder.rs"]
 mod encoder;
-#[path = "support/peer.rs"]
+#[path = "../support/peer.rs"]
 mod peer;
-#[path = "support/program.rs"]
+#[path = "../support/program.rs"]
 mod program;
-#[path = "support/records.rs"]
+#[path = "../support/records.rs"]
 mod records;
+mod schema;
+mod v1;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
