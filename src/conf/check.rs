@@ -9,6 +9,9 @@ use super::secret::MASK;
 use super::{Auth, Config, Fault, MissingFeature};
 use crate::hub::{InvalidName, Name, is_pattern};
 
+/// The most streams that the metrics tell of one by one.
+const MAX_TOLD: usize = 1000;
+
 impl Config {
     /// The values that need a feature which was not compiled in.
     fn demands(&self) -> impl Iterator<Item = Objection> {
@@ -107,6 +110,7 @@ impl Config {
             (self.hls.enable && self.hls.streams == 0, "hls.streams", "at least 1, unless hls.enable is false"),
             (self.hls.enable && self.hls.memory.0 == 0, "hls.memory", "more than \"0KiB\", unless hls.enable is false"),
             (self.hls.enable && self.viewers.max == 0, "viewers.max", "at least 1, unless hls.enable is false"),
+            (self.metrics.streams > MAX_TOLD, "metrics.streams", "at most 1000"),
             (self.log.max_size.0 < 4 << 10, "log.max_size", "at least \"4KiB\""),
             (
                 self.log.kept.0 != 0 && !(2 << 10..=16 << 20).contains(&self.log.kept.0),

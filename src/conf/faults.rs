@@ -16,6 +16,7 @@ const LISTS: [&str; 7] = ["access", "pull", "push", "record", "notify", "exec", 
 const OF_FEATURES: [(&str, &str); 7] = [
     ("access", "auth"),
     ("hls", "http"),
+    ("metrics", "http"),
     ("recording", "record"),
     ("notifications", "notify"),
     ("exec", "notify"),

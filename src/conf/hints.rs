@@ -49,6 +49,7 @@ const ROWS: &[Row] = &[
     ),
     ("api.", |all| !all.api.enable, "has no effect: api.enable is false"),
     ("log.kept", |all| !all.api.enable, "has no effect: api.enable is false"),
+    ("metrics.streams", lacks_http, "has no effect: http.enable is false"),
     ("log.max_size", |all| !matches!(all.log.target, super::Target::File(_)), "has no effect: log.target is no file"),
     ("recording.sync", |all| lacks_record(all) && lacks_store(all), "has no effect: nothing is written to a disk"),
     ("recording.max", lacks_record, "has no effect: there is no [[record]]"),

@@ -88,6 +88,7 @@ tables! {
         pub http: Http,
         pub hls: Hls,
         pub api: Api,
+        pub metrics: Metrics,
         pub log: Log,
         pub access: Vec<Access> => live,
         pub pull: Vec<Pull> => live,
@@ -212,6 +213,10 @@ tables! {
         pub origins: Vec<String> => live,
         pub pulls: usize,
         pub blacklist: usize,
+    }
+
+    pub struct Metrics {
+        pub streams: usize => live,
     }
 
     /// A stream that is pulled from another server.

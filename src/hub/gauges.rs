@@ -64,6 +64,11 @@ impl Stream {
         state.rates.measure(&state.traffic, time);
     }
 
+    /// The sums of the traffic.
+    pub fn traffic(&self) -> Traffic {
+        self.lock().traffic
+    }
+
     /// The figures at this moment.
     pub fn gauges(&self, now: Instant) -> Gauges {
         let state = self.lock();

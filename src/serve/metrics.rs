@@ -1,23 +1,69 @@
-//! `GET /metrics`: Prometheus text. Labels are words of the program, never names that clients choose, so that their
-//! number is bounded.
+//! `GET /metrics`: Prometheus text. Labels are words of the program, so that their number is bounded, and with
+//! `metrics.streams` that number of names of streams.
 
 use std::collections::BTreeMap;
-use std::fmt::{Display, Write};
+use std::fmt::{self, Display, Write};
+use std::time::Instant;
+
+use bytes::Bytes;
 
 use super::Server;
-use super::http::{Answer, Exchange, NO_ROOM, Reply};
-use crate::budget::Account;
+use super::http::{Answer, CORS, Exchange, NO_CACHE, NO_ROOM, Reply};
+use crate::budget::{Account, OverBudget, Overflow, Room, Rope};
+use crate::hub::Stream;
 use crate::proto::http::Status;
+use crate::session::{Charged, Core};
+
+/// A text that is paid for piece by piece.
+struct Page<'a> {
+    rope: Rope,
+    room: &'a dyn Room,
+    /// The reason why it is not whole.
+    refusal: Option<OverBudget>,
+}
+
+/// A figure of each stream: its name, kind and help, and its value.
+struct Family(&'static str, &'static str, &'static str, fn(&Core, &Stream) -> u64);
+
+const OF_STREAMS: [Family; 7] = [
+    Family("runnel_stream_received_bytes_total", "counter", "Bytes of frames received.", |_, one| {
+        one.traffic().bytes_in
+    }),
+    Family("runnel_stream_sent_bytes_total", "counter", "Bytes sent to viewers, without HLS.", |_, one| {
+        one.traffic().bytes_out
+    }),
+    Family("runnel_stream_received_bits_per_second", "gauge", "The bit rate of the last 5 s.", |_, one| {
+        8 * u64::from(one.gauges(Instant::now()).received)
+    }),
+    Family("runnel_stream_sent_bits_per_second", "gauge", "The bit rate to viewers of the last 5 s.", |_, one| {
+        8 * u64::from(one.gauges(Instant::now()).sent)
+    }),
+    Family("runnel_stream_viewers", "gauge", "Sessions that play it, pushes included.", |core, one| {
+        core.company(one).viewers as u64
+    }),
+    Family(
+        "runnel_stream_frames_lost_total",
+        "counter",
+        "Frames that were too large, found no room, or were lost.",
+        |_, one| one.traffic().lost,
+    ),
+    Family("runnel_stream_skips_total", "counter", "Times a slow viewer was moved to a key frame.", |_, one| {
+        one.traffic().skips
+    }),
+];
 
 /// The page of all metrics.
 pub(super) fn answer(exchange: Exchange) -> Answer {
-    let charged = exchange.charged("text/plain; version=0.0.4; charset=utf-8", &write(&exchange.server));
-    charged.unwrap_or_else(|_| Reply::refuse(Status::UNAVAILABLE, NO_ROOM)).into()
+    match write(&exchange.server, exchange.config.metrics.streams, &exchange.room()) {
+        Ok(pieces) => Reply::pieces("text/plain; version=0.0.4; charset=utf-8", pieces).with([CORS, NO_CACHE]),
+        Err(OverBudget { .. }) => Reply::refuse(Status::UNAVAILABLE, NO_ROOM),
+    }
+    .into()
 }
 
-/// All metrics at this moment.
-fn write(server: &Server) -> String {
-    let mut page = Page::default();
+/// All metrics at this moment, with those of a number of streams.
+fn write(server: &Server, told: usize, room: &dyn Room) -> Result<Vec<Bytes>, OverBudget> {
+    let mut page = Page { rope: Rope::new(usize::MAX), room, refusal: None };
     let (mut live, mut viewers, mut missing) = (0, BTreeMap::new(), BTreeMap::new());
     let streams = server.core.hub.streams();
     for stats in streams.iter().map(|stream| stream.stats()) {
@@ -65,11 +111,27 @@ fn write(server: &Server) -> String {
     if let Some(resident) = resident() {
         page.gauge("process_resident_memory_bytes", "Resident memory.", resident);
     }
-    page.text
+    if told > 0 {
+        each_stream(&mut page, &server.core, told)?;
+    }
+    page.finish()
+}
+
+/// The figures of the first streams by name.
+fn each_stream(page: &mut Page<'_>, core: &Core, told: usize) -> Result<(), OverBudget> {
+    let Charged { items, lease: _lease } = core.streams_by_name()?;
+    for Family(name, kind, help, value) in OF_STREAMS {
+        page.family(name, kind, help);
+        for stream in items.iter().take(told) {
+            // no name has a character that would have to be escaped
+            page.sample(name, &format!("{{stream=\"{}\"}}", stream.name()), &value(core, stream));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(feature = "record")]
-fn recordings(page: &mut Page, counts: &crate::session::Counts) {
+fn recordings(page: &mut Page<'_>, counts: &crate::session::Counts) {
     page.gauge("runnel_recordings", "Streams that are being recorded.", counts.running);
     let help = "Streams that should be recorded and are not: the disk does not take them, or recording.max is reached.";
     page.gauge("runnel_recordings_failing", help, counts.failing + counts.left_out);
@@ -78,7 +140,7 @@ fn recordings(page: &mut Page, counts: &crate::session::Counts) {
     page.counter("runnel_recordings_lost_total", "Times that frames found no room, up to a key frame.", counts.lost);
 }
 
-fn accounts(page: &mut Page, accounts: [&Account; 4]) {
+fn accounts(page: &mut Page<'_>, accounts: [&Account; 4]) {
     type Value = fn(&Account) -> usize;
     let families: [(&str, &str, Value); 3] = [
         ("runnel_account_used_bytes", "Bytes charged now.", Account::used),
@@ -93,7 +155,7 @@ fn accounts(page: &mut Page, accounts: [&Account; 4]) {
     }
 }
 
-fn by_reason(page: &mut Page, name: &str, help: &str, counts: &[(&'static str, u64)]) {
+fn by_reason(page: &mut Page<'_>, name: &str, help: &str, counts: &[(&'static str, u64)]) {
     page.family(name, "counter", help);
     for (reason, count) in counts {
         page.sample(name, &format!("{{reason=\"{reason}\"}}"), count);
@@ -108,19 +170,18 @@ fn resident() -> Option<u64> {
     Some(kib * 1024)
 }
 
-#[derive(Default)]
-struct Page {
-    text: String,
-}
-
-impl Page {
+impl Page<'_> {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
-        // writing into a String does not fail
-        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        // the refusal is kept
+        let _ = writeln!(self, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
     fn sample(&mut self, name: &str, labels: &str, value: &dyn Display) {
-        let _ = writeln!(self.text, "{name}{labels} {value}");
+        let _ = writeln!(self, "{name}{labels} {value}");
+    }
+
+    fn finish(mut self) -> Result<Vec<Bytes>, OverBudget> {
+        self.refusal.map_or(Ok(self.rope.take()), Err)
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
@@ -131,5 +192,19 @@ impl Page {
     fn counter(&mut self, name: &str, help: &str, value: impl Display) {
         self.family(name, "counter", help);
         self.sample(name, "", &value);
+    }
+}
+
+impl Write for Page<'_> {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        let pushed = match self.refusal {
+            Some(refusal) => Err(Overflow::OverBudget(refusal)),
+            None => self.rope.push(part.as_bytes(), self.room),
+        };
+        pushed.map_err(|why| {
+            let Overflow::OverBudget(refusal) = why else { return fmt::Error };
+            self.refusal = Some(refusal);
+            fmt::Error
+        })
     }
 }

@@ -235,3 +235,26 @@ fn addresses_are_refused_and_taken_back() {
         assert_eq!(served.delete(&format!("/api/v1/blacklist/{gone}")).status, 404, "{gone}");
     }
 }
+
+#[test]
+fn the_metrics_tell_of_as_many_streams_as_the_configuration_says() {
+    let served = Served::begin("metrics.streams = 2\n");
+    let _publishers = ["c", "门", "b"].map(|name| publish(&served, name));
+    let mut player = Http::new(served.http);
+    assert_eq!(player.open("/live/b.flv").status, 200);
+    let page = || ask(served.http, "GET /metrics", LOCAL, "");
+    let told = until(|| page().body, |body| body.contains("runnel_stream_viewers{stream=\"b\"} 1\n"));
+    let streams: Vec<_> = told.lines().filter(|line| line.contains("{stream=")).collect();
+    assert_eq!(streams.len(), 14, "{told}");
+    assert!(streams.iter().all(|line| ["b", "c"].iter().any(|name| line.contains(&format!("\"{name}\"")))), "{told}");
+    let received = streams.iter().find(|line| line.starts_with("runnel_stream_received_bytes_total{stream=\"c\"} "));
+    assert!(received.is_some_and(|line| line.len() > 48), "{told}");
+    let long = served.core.greetings.account_for(usize::MAX).clone();
+    let held = long.charge(long.available()).unwrap();
+    assert_eq!(page().status, 503);
+    drop(held);
+    assert_eq!(page().status, 200);
+    let silent = Served::begin("");
+    let _publisher = publish(&silent, "a");
+    assert!(!ask(silent.http, "GET /metrics", LOCAL, "").body.contains("stream="));
+}

@@ -252,6 +252,7 @@ const WITHOUT_EFFECT: [(&str, &str); 44] = [
         "[recording]\nhttp = false\n[http]\nenable = false\n[[record]]\nstreams = \"*\"\npath = \"/tmp\"",
         "recording.http: has no effect: http.enable is false",
     ),
+    ("[http]\nenable = false\n[metrics]\nstreams = 9", "metrics.streams: has no effect: http.enable is false"),
     ("[log]\nmax_size = \"1MiB\"", "log.max_size: has no effect: log.target is no file"),
     ("[log]\nkept = \"4KiB\"\n[api]\nenable = false", "log.kept: has no effect: api.enable is false"),
     (

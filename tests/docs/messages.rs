@@ -53,6 +53,7 @@ fn values_out_of_range() {
             "[process]\nwatchdog = \"watchdog\"",
             "r.toml: line 2: process.watchdog: must be a device such as \"/dev/watchdog\"",
         ),
+        ("metrics.streams = 1001", "r.toml: line 1: metrics.streams: must be at most 1000"),
         ("log.max_size = \"1KiB\"", "r.toml: line 1: log.max_size: must be at least \"4KiB\""),
         (
             "log.kept = \"1KiB\"",

@@ -120,3 +120,40 @@ class Closed(Api):
         self.assertEqual(answer[0], 200)
         self.assertNotIn("access-control-allow-origin", answer[1].lower())
         self.assertEqual(answer[1].lower().count("\nserver:"), 1)
+
+
+class OwnApi(Api):
+    def v1(self, path, *options):
+        return self.ask(f"/api/v1/{path}", *options)
+
+    def until(self, path, fits):
+        waiting.until(lambda: fits(self.v1(path)), WITHIN, lambda: str(self.v1(path)))
+        return self.v1(path)
+
+    def test_a_stream_is_told_as_the_encoder_sends_it_and_ended_by_its_name(self):
+        self.serve(metrics={"streams": 1})
+        encoder = self.publish_live(STREAM)
+        player = self.start("player", ["curl", "-s", "-o", "/dev/null", self.server.flv(STREAM)])
+        # rates are measured every 5 s
+        stream = self.until(
+            f"streams/{STREAM}", lambda one: one["kbps_in"] and one["kbps_out"] and one["viewers"] and "gop_s" in one
+        )
+        video, audio = stream["tracks"]
+        self.assertEqual((video["codec"], audio["codec"]), ("H264", "AAC"))
+        self.assertGreater(audio["sample_rate"], 8000)
+        self.assertTrue(10 <= stream["fps"] <= 61, stream)
+        self.assertTrue(0.1 <= stream["gop_s"] <= 10, stream)
+        self.assertEqual([one["name"] for one in self.v1("streams")["items"]], [STREAM])
+        sessions = self.v1(f"sessions?stream={STREAM}")["items"]
+        self.assertEqual(sorted(one["action"] for one in sessions), ["play", "publish"])
+        (watcher,) = [one for one in sessions if one["action"] == "play"]
+        self.assertEqual((watcher["protocol"], watcher["form"]), ("http", "flv"))
+        self.assertEqual(self.v1(f"sessions/{watcher['id']}", "-X", "DELETE"), {})
+        player.wait(WITHIN)
+        plan = self.v1("plan")
+        self.assertLessEqual(plan["accounts"][0]["memory"]["peak"], plan["total"]["user"])
+        self.assertEqual(self.v1(f"streams/{STREAM}", "-X", "DELETE"), {})
+        encoder.wait(WITHIN)
+        self.assertEqual(self.until("streams", lambda page: page["total"] == 0)["items"], [])
+        status, body = self.curl(f"/api/v1/streams/{STREAM}", "-X", "DELETE")
+        self.assertEqual((status, list(json.loads(body))), (404, ["error"]))

@@ -1,12 +1,7 @@
 //! Answers in JSON, whose text is charged before it is there.
 
-use std::cell::Cell;
-
-use crate::budget::{BlockMut, Greetings, OverBudget, Room};
-use crate::hub::Unit;
+use crate::budget::OverBudget;
 use crate::lal::Outcome;
-use crate::media::Ticks;
-use crate::net::Outlet;
 use crate::proto::http::Status;
 use crate::serve::http::{Answer, Body, Exchange, Field, NO_CACHE, NO_ROOM, Reply};
 use crate::session::JsonText;
@@ -15,21 +10,6 @@ use crate::session::JsonText;
 const SERVER: Field = ("Server", std::borrow::Cow::Borrowed("lal0.37.4"));
 /// The type of all answers, as lal writes it.
 const JSON: &str = "application/json";
-
-/// The memory of one answer: that of its connection as long as it is short, else the part for long answers.
-struct AnswerRoom<'a> {
-    greetings: &'a Greetings,
-    taken: Cell<usize>,
-}
-
-impl Room for AnswerRoom<'_> {
-    fn block(&self, capacity: usize) -> Result<BlockMut, OverBudget> {
-        let taken = self.taken.get().saturating_add(capacity);
-        let block = BlockMut::new(self.greetings.account_for(taken), capacity)?;
-        self.taken.set(taken);
-        Ok(block)
-    }
-}
 
 /// The type of a function that writes an answer.
 type Written = Result<(), OverBudget>;
@@ -70,12 +50,10 @@ fn finished(
     status: Status,
     write: &mut dyn FnMut(&mut JsonText<'_>) -> Written,
 ) -> Result<Reply, OverBudget> {
-    let room = AnswerRoom { greetings: &exchange.server.core.greetings, taken: Cell::new(0) };
+    let room = exchange.room();
     let mut text = JsonText::new(&room);
     write(&mut text)?;
-    let mut outlet = Outlet::default();
-    outlet.fill(|units| units.extend(text.finish().into_iter().map(|block| Unit::whole(block, Ticks(0)))));
-    Ok(Reply { status, ..Reply::blocks(JSON, outlet) }.with([NO_CACHE]))
+    Ok(Reply { status, ..Reply::pieces(JSON, text.finish()) }.with([NO_CACHE]))
 }
 
 /// A refusal for want of room, which costs none.

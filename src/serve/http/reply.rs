@@ -1,17 +1,20 @@
 //! Exchanges: a request with all that its answer depends on, and the answer.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+
 #[cfg(feature = "api")]
 use super::guard;
 use super::rtsp::Upgrade;
 use super::stream::Stream;
-use crate::budget::{BlockMut, OverBudget};
+use crate::budget::{BlockMut, Greetings, OverBudget, Room};
 use crate::conf::Config;
 use crate::hub::Unit;
 use crate::media::Ticks;
@@ -76,6 +79,12 @@ pub(in crate::serve) struct Reply {
     pub body: Body,
 }
 
+/// The memory of one answer: that of its connection as long as it is short, else the part for long answers.
+pub(in crate::serve) struct AnswerRoom<'a> {
+    greetings: &'a Greetings,
+    taken: Cell<usize>,
+}
+
 /// A header field of an answer.
 pub(in crate::serve) type Field = (&'static str, Cow<'static, str>);
 
@@ -113,13 +122,28 @@ impl Exchange {
         guard::listed_origin(&self.config, &self.request)
     }
 
+    /// The memory of an answer that is written piece by piece.
+    pub fn room(&self) -> AnswerRoom<'_> {
+        AnswerRoom { greetings: &self.server.core.greetings, taken: Cell::new(0) }
+    }
+
     /// A text that is charged to the account for answers.
+    #[cfg(any(feature = "record", test))]
     pub fn charged(&self, mime: &'static str, text: &str) -> Result<Reply, OverBudget> {
         let account = self.server.core.greetings.account_for(text.len());
         let mut outlet = Outlet::default();
         let bytes = BlockMut::copy(account, text.as_bytes())?;
         outlet.fill(|units| units.push(Unit::whole(bytes, Ticks(0))));
         Ok(Reply::blocks(mime, outlet).with([CORS, NO_CACHE]))
+    }
+}
+
+impl Room for AnswerRoom<'_> {
+    fn block(&self, capacity: usize) -> Result<BlockMut, OverBudget> {
+        let taken = self.taken.get().saturating_add(capacity);
+        let block = BlockMut::new(self.greetings.account_for(taken), capacity)?;
+        self.taken.set(taken);
+        Ok(block)
     }
 }
 
@@ -183,6 +207,13 @@ impl Reply {
     /// Lets the client ask again after that number of seconds.
     pub fn retry_after(self, seconds: u8) -> Self {
         self.with([("Retry-After", seconds.to_string().into())])
+    }
+
+    /// Pieces that are charged already.
+    pub fn pieces(mime: &'static str, pieces: Vec<Bytes>) -> Self {
+        let mut outlet = Outlet::default();
+        outlet.fill(|units| units.extend(pieces.into_iter().map(|piece| Unit::whole(piece, Ticks(0)))));
+        Self::blocks(mime, outlet)
     }
 
     /// Blocks of bytes.
