@@ -13,7 +13,7 @@ type Said = (String, toml::Value);
 const LISTS: [&str; 7] = ["access", "pull", "push", "record", "notify", "exec", "tls.more"];
 
 /// Tables that only one feature reads, besides those of its name and the keys of ports.
-const OF_FEATURES: [(&str, &str); 7] = [
+const OF_FEATURES: [(&str, &str); 8] = [
     ("access", "auth"),
     ("hls", "http"),
     ("metrics", "http"),

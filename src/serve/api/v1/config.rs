@@ -6,13 +6,12 @@ use std::time::Duration;
 use serde::Serialize;
 use smol::future::or;
 
-use super::reply::{object, refuse};
+use super::reply::{answer, object, refuse, written};
 use crate::budget::OverBudget;
 use crate::conf::{Changes, Told};
 use crate::proto::http::Status;
 use crate::reactor::Timer;
 use crate::serve::api::lal::parameter;
-use crate::serve::api::reply::json;
 use crate::serve::http::{Answer, Exchange};
 use crate::session::{JsonText, Mistake, NoReload, Reloaded};
 
@@ -52,13 +51,12 @@ pub(in crate::serve) fn tell(exchange: Exchange) -> Answer {
         return refuse(&exchange, Status::NOT_IMPLEMENTED, UNFOLLOWED);
     };
     let told = keys.told(parameter(&exchange.request.query, "all").as_deref() == Some("1"));
-    let reply = json(&exchange, Status::OK, |text| {
+    written(&exchange, |text| {
         text.open(&File { file: keys.file(), profile: exchange.config.profile.name(), total: told.len() })?;
         text.put(",\"items\":")?;
         text.array(&told, entry)?;
         text.put("}")
-    });
-    reply.into()
+    })
 }
 
 /// `POST /api/v1/reload`: reads the file again, as SIGHUP does.
@@ -87,16 +85,13 @@ pub(in crate::serve) fn reload(exchange: Exchange) -> Answer {
 fn outcome(exchange: &Exchange, result: &Reloaded) -> Answer {
     match result {
         Ok(Changes { live, restart }) => object(exchange, &Changed { changed: live, restart }),
-        Err(mistakes) => {
-            let reply = json(exchange, Status::BAD_REQUEST, |text| {
-                text.put("{\"error\":\"nothing was changed: the configuration has mistakes\",\"mistakes\":")?;
-                text.array(mistakes, |text, Mistake { key, line, text: why }| {
-                    text.value(&Wrong { key: key.as_deref(), line: line.map(usize::from), text: why })
-                })?;
-                text.put("}")
-            });
-            reply.into()
-        }
+        Err(mistakes) => answer(exchange, Status::BAD_REQUEST, |text| {
+            text.put("{\"error\":\"nothing was changed: the configuration has mistakes\",\"mistakes\":")?;
+            text.array(mistakes, |text, Mistake { key, line, text: why }| {
+                text.value(&Wrong { key: key.as_deref(), line: line.map(usize::from), text: why })
+            })?;
+            text.put("}")
+        }),
     }
 }
 

@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use super::reply::{number, refuse};
+use super::reply::{number, refuse, written};
 use crate::device::log::{latest, next_line};
 use crate::proto::http::Status;
-use crate::serve::api::reply::json;
 use crate::serve::http::{Answer, Exchange};
 use crate::wire::iso8601;
 
@@ -29,13 +28,12 @@ pub(in crate::serve) fn tell(exchange: Exchange) -> Answer {
     let (total, mut place) = latest(lines.unwrap_or(USUAL));
     // lines that are logged meanwhile do not count
     let lines = std::iter::from_fn(|| next_line(&mut place)).take(total.min(lines.unwrap_or(USUAL)));
-    let reply = json(&exchange, Status::OK, |text| {
+    written(&exchange, |text| {
         text.put(&format!("{{\"total\":{total},\"items\":"))?;
         text.array(lines, |text, line| {
             let level = line.level.as_str().to_ascii_lowercase();
             text.value(&Told { time: iso8601(line.time), level, text: &line.text })
         })?;
         text.put("}")
-    });
-    reply.into()
+    })
 }

@@ -1,17 +1,15 @@
 //! runnel's own API, below `/api/v1/`: JSON, with the status codes of HTTP. docs/openapi.json describes it.
 
-pub(in crate::serve) mod config;
 pub(in crate::serve) mod blacklist;
+pub(in crate::serve) mod config;
 pub(in crate::serve) mod info;
-pub(in crate::serve) mod login;
 pub(in crate::serve) mod log;
+pub(in crate::serve) mod login;
 mod page;
+pub(in crate::serve) mod plan;
 #[cfg(feature = "record")]
 pub(in crate::serve) mod recordings;
 mod reply;
 pub(in crate::serve) mod sessions;
 pub(in crate::serve) mod snapshot;
-pub(in crate::serve) mod plan;
-mod reply;
-pub(in crate::serve) mod sessions;
 pub(in crate::serve) mod streams;

@@ -6,12 +6,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::reply::{busy, object, refuse};
+use super::reply::{busy, object, refuse, written};
 use crate::conf::Record;
 use crate::hub::{InvalidName, Name, matches};
 use crate::proto::http::Status;
 use crate::serve::api::lal::parameter;
-use crate::serve::api::reply::json;
 use crate::serve::http::{Answer, Exchange};
 use crate::session::{Doomed, Found, Kept, MOST_TOLD, Question, Switch, Told};
 use crate::wire::{iso8601, percent_decode, percent_encode, unix_ms};
@@ -101,7 +100,7 @@ fn tell_streams(exchange: &Exchange, after: &str, found: Option<Found>) -> Answe
         all.entry(name.to_string()).or_default();
     }
     let next = all.keys().nth(MOST_TOLD - 1).filter(|_| all.len() > MOST_TOLD || found.total > MOST_TOLD).cloned();
-    let reply = json(exchange, Status::OK, |text| {
+    written(exchange, |text| {
         text.put(&format!("{{\"total\":{},\"items\":", all.len().min(MOST_TOLD)))?;
         text.array(all.iter().take(MOST_TOLD), |text, (name, sum)| {
             let (recording, wanted) = Name::new(name).map_or((false, false), |name| state(exchange, &name));
@@ -110,8 +109,7 @@ fn tell_streams(exchange: &Exchange, after: &str, found: Option<Found>) -> Answe
             text.value(&Stream { name, recording, wanted, files: sum.files, bytes: sum.bytes, first, last })
         })?;
         text.put(&next.map_or("}".into(), |next| format!(",\"next\":\"{next}\"}}")))
-    });
-    reply.into()
+    })
 }
 
 /// `GET /api/v1/recordings/NAME`, also those that began in a time: `?from=TIME&to=TIME`.
@@ -139,7 +137,7 @@ fn tell_files(exchange: &Exchange, stream: &Name, found: Option<Found>) -> Answe
     let next = next.or_else(|| told.last().filter(|_| total > told.len()).map(|one| one.begun + 1));
     let (recording, wanted) = state(exchange, stream);
     let served = exchange.config.recording.http;
-    let reply = json(exchange, Status::OK, |text| {
+    written(exchange, |text| {
         text.put(&format!("{{\"name\":\"{stream}\",\"recording\":{recording},\"wanted\":{wanted},"))?;
         text.put(&format!("\"total\":{total},\"items\":"))?;
         text.array(&told, |text, one| {
@@ -157,8 +155,7 @@ fn tell_files(exchange: &Exchange, stream: &Name, found: Option<Found>) -> Answe
         let spans = spans(told.iter().map(|one| (one.begun, one.ended)));
         text.array(spans, |text, (from, to)| text.value(&Range { start: date(from), duration_s: seconds(from, to) }))?;
         text.put(&next.map_or("}".into(), |next| format!(",\"next\":\"{}\"}}", date(next))))
-    });
-    reply.into()
+    })
 }
 
 /// `POST /api/v1/recordings/NAME/start` and `/stop`.

@@ -99,7 +99,8 @@ pub(super) fn no_room(exchange: &Exchange) -> Answer {
     reply::no_room(NO_ROOM).with(listed(exchange)).into()
 }
 
-fn answer(
+/// An answer with a status that `write` writes.
+pub(super) fn answer(
     exchange: &Exchange,
     status: Status,
     write: impl FnOnce(&mut JsonText<'_>) -> Result<(), OverBudget>,
