@@ -149,6 +149,7 @@ async fn admit(core: &Core, conn: &Conn, name: &Name) -> Result<Sender, Refusal>
         app: "",
         query: "",
         peer: conn.peer(),
+        via: conn.client().via,
         credentials: &Default::default(),
         agent: "",
     };

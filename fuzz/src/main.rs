@@ -98,6 +98,7 @@ static TARGETS: &[Target] = targets! {
     "requests" 1024 80_000 texts::requests request_seeds;
     "api" 4096 40_000 texts::bodies body_seeds;
     "tunnel" 1024 60_000 texts::tunnel tunnel_seeds;
+    "proxy-header" 512 80_000 texts::proxy_header proxy_header_seeds;
     "peers" 256 20_000 texts::peers peer_seeds;
     "record-index" 2048 3_000 disk::index index_seeds;
     "record-playlist" 2048 4_000 disk::playlist playlist_seeds;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use runnel::budget::Account;
 use runnel::conf::{Config, Keys};
 use runnel::hub::Name;
-use runnel::net::{Claim, Peers, ROW};
+use runnel::net::{Claim, Peers, ProxyHeader, ROW};
 use runnel::proto::rtmp::Address;
 use runnel::proto::rtsp::auth::{Answer, Challenger};
 use runnel::proto::{AuthScheme, Credentials, Secret, Target, Url, ws};
@@ -220,11 +220,26 @@ pub fn tunnel_seeds() -> Vec<Vec<u8>> {
         .into()
 }
 
+/// The header of a proxy: it is the same however it is cut, and no longer than what there is.
+pub fn proxy_header(data: &[u8]) {
+    let whole = ProxyHeader::read(data);
+    if let Ok(Some(header)) = whole {
+        assert!(header.used <= data.len());
+        assert_eq!(ProxyHeader::read(&data[..header.used]), whole);
+        assert_eq!(ProxyHeader::read(&data[..header.used - 1]), Ok(None));
+    }
+}
+
+pub fn proxy_header_seeds() -> Vec<Vec<u8>> {
+    let binary = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\x7f\0\0\x01\x12\x67\0\x50";
+    vec![b"PROXY TCP4 203.0.113.9 127.0.0.1 4711 80\r\n".to_vec(), b"PROXY UNKNOWN\r\n".to_vec(), binary.to_vec()]
+}
+
 /// Addresses that come and go: none has more than its part, and all is given back.
 pub fn peers(data: &[u8]) {
     const MOST: [usize; 5] = [3, 1, 2, 1, 2];
     let account = Account::root("peers", 8 * ROW);
-    let peers = Peers::new(MOST, vec![Ipv4Addr::new(192, 0, 2, 9).into()], account.clone());
+    let peers = Peers::new(MOST, vec![IpAddr::from(Ipv4Addr::new(192, 0, 2, 9)).into()], account.clone());
     let mut seats: Vec<(IpAddr, Arc<_>, Option<_>)> = Vec::new();
     for step in data.chunks_exact(2) {
         let (what, number) = (step[0] & 7, step[1]);

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use runnel::auth::{Action, Answer, Request, State, rules};
 use runnel::conf::Config;
 use runnel::hub::Name;
+use runnel::net::Via;
 use runnel::proto::Credentials;
 use runnel::proto::jwt::{Claims, Key};
 use runnel::wire::json::Json;
@@ -37,6 +38,7 @@ pub fn tokens(data: &[u8]) {
             app: "live",
             query: &text,
             peer: ([192, 0, 2, 1], 9).into(),
+            via: Via::Network,
             credentials: &credentials,
             agent: "",
         };

@@ -28,6 +28,7 @@ mod verdict;
 use std::sync::Arc;
 
 use crate::conf::Config;
+use crate::net::Via;
 #[cfg(feature = "auth")]
 pub use failures::FAILURES;
 #[cfg(feature = "auth")]
@@ -43,6 +44,7 @@ type Rule = fn(&Arc<State>, &Config, &Request<'_>) -> Option<Answer>;
 
 /// The rules: the first that decides counts. Where none does, the client may.
 const RULES: &[Rule] = &[
+    socket,
     #[cfg(feature = "auth")]
     rules::rule,
     #[cfg(feature = "rtsp")]
@@ -55,8 +57,13 @@ pub fn rules(state: &Arc<State>, config: &Config, request: &Request<'_>) -> Answ
     RULES.iter().find_map(|rule| rule(state, config, request)).unwrap_or(Answer::Now(Ok(())))
 }
 
+/// Lets clients of the Unix socket do everything: its mode says who they are.
+fn socket(_: &Arc<State>, _: &Config, request: &Request<'_>) -> Option<Answer> {
+    (request.via == Via::Socket).then_some(Answer::Now(Ok(())))
+}
+
 /// Lets only clients on this machine change its state.
 fn control(_: &Arc<State>, _: &Config, request: &Request<'_>) -> Option<Answer> {
-    let is_refused = request.action == Action::Control && !request.peer.ip().to_canonical().is_loopback();
+    let is_refused = request.action == Action::Control && !request.is_from_here();
     is_refused.then_some(Answer::Now(Err(Denial::Forbidden)))
 }

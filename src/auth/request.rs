@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::hub::Name;
+use crate::net::{Client, Via};
 use crate::proto::Credentials;
 
 /// An action that needs permission.
@@ -44,8 +45,17 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The client's address.
     pub peer: SocketAddr,
+    /// The way by which the client came. Only the API goes by it: other protocols have `Via::Network`.
+    pub via: Via,
     /// The client's credentials: in RTSP and HTTP those of `Authorization`, in RTMP those of the URL.
     pub credentials: &'a Credentials,
     /// The client's program: `User-Agent`, or `flashVer` in RTMP; empty if it sends none. At most 128 bytes.
     pub agent: &'a str,
+}
+
+impl Request<'_> {
+    /// Whether the client is on this machine.
+    pub fn is_from_here(&self) -> bool {
+        Client { address: self.peer, via: self.via }.is_here()
+    }
 }

@@ -8,6 +8,7 @@ use super::stored::Stored;
 use super::value::{Value, tables};
 use super::{Auth, Config, Fault, Hint, Wrong};
 use crate::hub::{Name, matches};
+use crate::net::Network;
 use crate::proto::jwt::Key;
 use crate::proto::scheme::RTSP;
 
@@ -67,10 +68,6 @@ pub struct Actions(Vec<&'static str>);
 /// The protocols that a rule is about; all if there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Protocols(Vec<&'static str>);
-
-/// A network of IPv4 or IPv6: `"192.168.0.0/16"`, or one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network(IpAddr, u8);
 
 /// The most rules.
 const MOST: usize = 64;
@@ -218,40 +215,6 @@ impl Config {
     }
 }
 
-impl Network {
-    fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().ok()?;
-        let most: u8 = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(most), |bits| bits.parse().ok()).filter(|bits| *bits <= most)?;
-        match (address.to_canonical(), address.is_ipv6()) {
-            // ::ffff:10.0.0.0/104 is 10.0.0.0/8
-            (mapped @ IpAddr::V4(_), true) => bits.checked_sub(96).map(|bits| Self(mapped, bits)),
-            (address, _) => Some(Self(address, bits)),
-        }
-    }
-
-    /// Whether an address is in it.
-    pub fn contains(self, address: IpAddr) -> bool {
-        match (self.0, address.to_canonical()) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                (own.to_bits() ^ other.to_bits()).checked_shr(32 - u32::from(self.1)).unwrap_or(0) == 0
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                (own.to_bits() ^ other.to_bits()).checked_shr(128 - u32::from(self.1)).unwrap_or(0) == 0
-            }
-            _ => false,
-        }
-    }
-}
-
-impl Value for Network {
-    fn read(value: toml::Value) -> Result<Self, Wrong> {
-        let network = value.as_str().and_then(Self::parse);
-        network.ok_or_else(|| Wrong::of_value(&value, "a network such as \"192.168.0.0/16\", or an address"))
-    }
-}
-
 /// Reads one of `known`, or a list of them.
 fn words(
     value: toml::Value,
@@ -320,26 +283,6 @@ mod tests {
             &format!("{open}[api]\nenable = false\n"),
         ] {
             assert_eq!(told(rules), None, "{rules}");
-        }
-    }
-
-    #[test]
-    fn networks_are_those_of_their_first_bits() {
-        let is_in = |network: &str, address: &str| Network::parse(network).unwrap().contains(address.parse().unwrap());
-        for (network, inside, outside) in [
-            ("192.168.0.0/16", "192.168.255.1", "192.169.0.1"),
-            ("10.1.2.3", "10.1.2.3", "10.1.2.4"),
-            ("10.0.0.0/8", "::ffff:10.9.9.9", "::10.9.9.9"),
-            ("::ffff:10.0.0.0/104", "10.9.9.9", "11.9.9.9"),
-            ("2001:db8::/32", "2001:db8:1::1", "2001:db9::1"),
-            ("::1", "::1", "::2"),
-            ("0.0.0.0/0", "203.0.113.9", "2001:db8::1"),
-            ("::/0", "2001:db8::1", "203.0.113.9"),
-        ] {
-            assert!(is_in(network, inside) && !is_in(network, outside), "{network}");
-        }
-        for bad in ["", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/", "::ffff:10.0.0.0/8", "::/129", "localhost"] {
-            assert_eq!(Network::parse(bad), None, "{bad}");
         }
     }
 }

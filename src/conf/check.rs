@@ -79,6 +79,11 @@ impl Config {
             (self.publish.silence.0.is_zero(), "publish.silence", "more than \"0s\""),
             (self.viewers.slow.0.is_zero(), "viewers.slow", "more than \"0s\""),
             (!(1..=100).contains(&self.connections.per_peer), "connections.per_peer", "between 1 and 100"),
+            (
+                !self.names_proxied_ports(),
+                "connections.proxy_protocol",
+                "a list of \"rtmp\", \"rtmps\", \"rtsp\", \"rtsps\", \"rtsp over websocket\", \"http\", \"https\" and \"api\"",
+            ),
             (self.connections.handshake.0.is_zero(), "connections.handshake", "more than \"0s\""),
             (self.tls.cert.is_empty() != self.tls.key.is_empty(), "tls.key", "set together with tls.cert"),
             (self.tls.required && self.tls.cert.is_empty(), "tls.required", "false, unless tls.cert is set"),

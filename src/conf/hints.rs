@@ -12,6 +12,11 @@ type Row = (&'static str, fn(&Config) -> bool, &'static str);
 
 const ROWS: &[Row] = &[
     ("connections.proxies", |all| all.connections.per_peer == 100, "has no effect: connections.per_peer is 100"),
+    (
+        "connections.proxy_protocol",
+        |all| all.connections.trusted_proxies.is_empty(),
+        "has no effect: connections.trusted_proxies is empty",
+    ),
     ("rtmp.", |all| !all.rtmp.enable, "has no effect: rtmp.enable is false"),
     ("rtsp.", |all| !all.rtsp.enable, "has no effect: rtsp.enable is false"),
     ("rtsp.user", lacks_auth, "has no effect: rtsp.auth is \"off\""),

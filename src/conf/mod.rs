@@ -41,9 +41,10 @@ mod wrong;
 use std::path::Path;
 
 use crate::hub::{Conflict, is_pattern};
+use crate::net::Network;
 pub use access::Access;
 #[cfg(feature = "auth")]
-pub use access::{Demand, Network, TokenKey, VARIABLES};
+pub use access::{Demand, TokenKey, VARIABLES};
 pub use error::{Error, Errors, Fault};
 pub use features::{FEATURES, MissingFeature, features};
 pub use hints::Hint;
@@ -129,6 +130,8 @@ tables! {
         pub spare: usize,
         pub per_peer: usize => live,
         pub proxies: Vec<std::net::IpAddr> => live,
+        pub trusted_proxies: Vec<Network> => live,
+        pub proxy_protocol: Vec<String> => live,
         pub handshake: Time => live,
     }
 

@@ -132,6 +132,16 @@ impl Port {
 }
 
 impl Config {
+    /// Whether trusted proxies begin a connection to this port with a PROXY header.
+    pub fn has_proxy_protocol(&self, port: &Port) -> bool {
+        self.connections.proxy_protocol.iter().any(|name| name == port.name)
+    }
+
+    /// Whether `connections.proxy_protocol` names ports alone.
+    pub(super) fn names_proxied_ports(&self) -> bool {
+        self.connections.proxy_protocol.iter().all(|name| PORTS.iter().any(|port| port.name == name))
+    }
+
     /// The enabled ports, each with its address.
     pub fn listens(&self) -> impl Iterator<Item = (&'static Port, Address)> {
         PORTS.into_iter().filter_map(|port| Some((port, port.listen(self)?)))

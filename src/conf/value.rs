@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use super::Wrong;
+use crate::net::Network;
 
 /// A type that is read from a value in a file.
 pub(super) trait Value: Sized {
@@ -126,6 +127,13 @@ impl Value for IpAddr {
     fn read(value: toml::Value) -> Result<Self, Wrong> {
         let address = value.as_str().and_then(|text| text.parse().ok());
         address.ok_or_else(|| Wrong::of_value(&value, "an address such as \"192.0.2.1\""))
+    }
+}
+
+impl Value for Network {
+    fn read(value: toml::Value) -> Result<Self, Wrong> {
+        let network = value.as_str().and_then(|text| text.parse().ok());
+        network.ok_or_else(|| Wrong::of_value(&value, "a network such as \"192.168.0.0/16\", or an address"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A TCP connection: feeds input to a machine, keeps what the machine leaves over, and writes output as far as the
 //! socket accepts it.
 
+mod proxied;
 #[cfg(feature = "tls")]
 mod seal;
 mod sealed;
@@ -20,16 +21,20 @@ use super::listen::Pass;
 use super::parting::Place;
 use super::tls::Tls;
 use super::watch::Entry;
-use super::{Close, Outlet, Seat, ThreadSlot, Watch};
+use super::{Client, Close, Outlet, Seat, ThreadSlot, Watch};
 use crate::budget::Lease;
 use crate::proto::Error;
+pub use proxied::ProxyHeader;
 use sink::Sink;
 
 /// A connection.
 pub struct Conn {
     socket: Arc<Async<TcpStream>>,
     tls: Option<Box<Tls>>,
-    peer: SocketAddr,
+    /// The other end, or the client that a PROXY header names.
+    hop: Client,
+    /// The client of the present request: `hop`, or the one for which that speaks.
+    client: Client,
     watch: Arc<Entry>,
     /// `None` once the connection is closed.
     pass: Option<Pass>,
@@ -89,19 +94,14 @@ thread_local! {
 }
 
 impl Conn {
-    pub(super) fn new(
-        socket: Async<TcpStream>,
-        peer: SocketAddr,
-        sizes: SocketSizes,
-        watch: &Watch,
-        pass: Pass,
-    ) -> Self {
+    pub(super) fn new(socket: Async<TcpStream>, peer: Client, sizes: SocketSizes, watch: &Watch, pass: Pass) -> Self {
         let socket = Arc::new(socket);
         let watch = watch.add(socket.clone());
         let mut conn = Self {
             socket,
             tls: None,
-            peer,
+            hop: peer,
+            client: peer,
             watch,
             pass: Some(pass),
             seat: None,
@@ -124,9 +124,24 @@ impl Conn {
         self.socket.get_ref().local_addr()
     }
 
-    /// The other end.
+    /// The client's address: that of the other end, unless a trusted proxy speaks for another.
     pub fn peer(&self) -> SocketAddr {
-        self.peer
+        self.client.address
+    }
+
+    /// The client.
+    pub fn client(&self) -> Client {
+        self.client
+    }
+
+    /// The other end of the connection, or of that of a proxy that passes on whole connections.
+    pub fn hop(&self) -> Client {
+        self.hop
+    }
+
+    /// The connection belongs to `client` from here on, and is counted in `seat`.
+    pub fn belongs_to(&mut self, client: Client, seat: Arc<Seat>) {
+        (self.client, self.seat) = (client, Some(seat));
     }
 
     /// Whether it is under TLS.
@@ -425,7 +440,7 @@ pub(super) mod tests {
         let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (socket, address) = listener.accept().unwrap();
         let (gate, watch) = (Gate::new(1), Watch::default());
-        (peer, Conn::new(Async::new(socket).unwrap(), address, SIZES, &watch, gate.enter().unwrap()))
+        (peer, Conn::new(Async::new(socket).unwrap(), Client::at(address), SIZES, &watch, gate.enter().unwrap()))
     }
 
     #[test]

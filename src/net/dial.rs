@@ -10,7 +10,7 @@ use smol::future::or;
 use socket2::{Domain, Socket, Type};
 
 use super::listen::prepare;
-use super::{Conn, Gate, SocketSizes, Watch};
+use super::{Client, Conn, Gate, SocketSizes, Watch};
 use crate::disk::{BlockingPool, Lane, Use};
 
 /// The reason why no connection was made.
@@ -60,7 +60,7 @@ pub(super) async fn dial_any(
             Err(io::ErrorKind::TimedOut.into())
         };
         match or(connect(address, sizes), late).await {
-            Ok(socket) => return Ok(Conn::new(socket, address, sizes, watch, pass)),
+            Ok(socket) => return Ok(Conn::new(socket, Client::at(address), sizes, watch, pass)),
             Err(error) => last = error,
         }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::reactor::{Async, Timer};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
-use super::{Conn, Peers, SocketSizes, Watch};
+use super::{Client, Conn, Peers, SocketSizes, Watch};
 use crate::budget::{Greetings, Lease, OverBudget};
 
 /// A limit on the number of open connections.
@@ -154,7 +154,7 @@ pub async fn accept_loop(
         match watch.make_room(|| gate.enter().zip(peers.seat(peer.ip()))) {
             Some((pass, seat)) => {
                 prepare(socket.get_ref());
-                let mut conn = Conn::new(socket, peer, guest, &watch, pass);
+                let mut conn = Conn::new(socket, Client::at(peer), guest, &watch, pass);
                 conn.sit(seat);
                 serve(conn);
             }

@@ -3,6 +3,7 @@
 
 mod address;
 mod cadence;
+mod client;
 mod close;
 mod conn;
 mod deadline;
@@ -11,6 +12,7 @@ mod drive;
 #[cfg(feature = "http")]
 pub mod fetch;
 mod listen;
+mod network;
 mod outlet;
 mod parting;
 mod peers;
@@ -29,12 +31,14 @@ mod workers;
 
 pub use address::{at_port, canonical};
 pub use cadence::Cadence;
+pub use client::{Client, Via, forwarded};
 pub use close::{Close, Failed, Fault, Reason};
-pub use conn::{Conn, FULL_READ, Received, SHORT_READ, SocketSizes};
+pub use conn::{Conn, FULL_READ, ProxyHeader, Received, SHORT_READ, SocketSizes};
 pub use deadline::Deadline;
 pub use dial::{NAME_THREAD, Unreached, allow_names, dial};
 pub use drive::drive;
 pub use listen::{Gate, accept_loop, bind, try_address};
+pub use network::{InvalidNetwork, Network};
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
 pub use peers::{ADDRESS, Claim, Peers, ROW, Seat, Share, Takers, Use, bits, goes_to, network};
 pub use tls::{CertificateError, HandshakeThrottle};

@@ -127,7 +127,7 @@ mod tests {
 
     use socket2::{Domain, Socket, Type};
 
-    use super::super::{Conn, Gate, SocketSizes, Watch, dial};
+    use super::super::{Client, Conn, Gate, SocketSizes, Watch, dial};
     use super::*;
 
     const SIZES: SocketSizes = SocketSizes { send: 32 << 10, receive: 8 << 10 };
@@ -146,7 +146,7 @@ mod tests {
     fn parted(bytes: usize) -> (Gate, Watch, TcpStream) {
         let (peer, socket) = connected();
         let (gate, watch, address) = (Gate::new(1), Watch::default(), socket.get_ref().peer_addr().unwrap());
-        let mut conn = Conn::new(socket, address, SIZES, &watch, gate.enter().unwrap());
+        let mut conn = Conn::new(socket, Client::at(address), SIZES, &watch, gate.enter().unwrap());
         let mut data = vec![1; bytes];
         let mut cx = Context::from_waker(std::task::Waker::noop());
         assert!(!matches!(conn.poll_send(&mut cx, &mut data, LIMIT), Poll::Ready(Err(_))));

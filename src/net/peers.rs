@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
 
+use super::Network;
 use crate::budget::{Account, Lease};
 
 /// The kinds of places.
@@ -39,7 +40,7 @@ struct Table {
 struct Bounds {
     /// The most places of each kind for one address.
     most: [u32; CLAIMS],
-    exempt: Vec<IpAddr>,
+    exempt: Vec<Network>,
 }
 
 #[derive(Debug)]
@@ -75,13 +76,13 @@ pub struct Use {
 
 impl Peers {
     /// A table in which each address may hold `most` places of each kind.
-    pub fn new(most: [usize; CLAIMS], exempt: Vec<IpAddr>, account: Account) -> Self {
+    pub fn new(most: [usize; CLAIMS], exempt: Vec<Network>, account: Account) -> Self {
         let bounds = RwLock::new(Bounds::new(most, exempt));
         Self(Arc::new(Table { bounds, account, rows: Mutex::default() }))
     }
 
     /// Sets other bounds from here on. Places that are held stay held, and counted if they were.
-    pub fn set_bounds(&self, most: [usize; CLAIMS], exempt: Vec<IpAddr>) {
+    pub fn set_bounds(&self, most: [usize; CLAIMS], exempt: Vec<Network>) {
         *self.0.bounds.write().unwrap_or_else(PoisonError::into_inner) = Bounds::new(most, exempt);
     }
 
@@ -89,7 +90,7 @@ impl Peers {
     /// exempt: many clients share loopback, or a proxy.
     pub fn customer(&self, address: IpAddr) -> Option<IpAddr> {
         let address = address.to_canonical();
-        let exempt = address.is_loopback() || self.bounds().exempt.iter().any(|one| one.to_canonical() == address);
+        let exempt = address.is_loopback() || self.bounds().exempt.iter().any(|one| one.contains(address));
         (!exempt).then_some(network(address))
     }
 
@@ -136,7 +137,7 @@ impl Peers {
 }
 
 impl Bounds {
-    fn new(most: [usize; CLAIMS], exempt: Vec<IpAddr>) -> Self {
+    fn new(most: [usize; CLAIMS], exempt: Vec<Network>) -> Self {
         Self { most: most.map(|most| u32::try_from(most).unwrap_or(u32::MAX)), exempt }
     }
 }

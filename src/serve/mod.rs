@@ -16,6 +16,7 @@ pub(crate) mod http;
 mod listen;
 #[cfg(feature = "http")]
 mod metrics;
+mod proxied;
 #[cfg(feature = "rtmp")]
 pub(crate) mod rtmp;
 #[cfg(feature = "rtsp")]
@@ -59,6 +60,9 @@ pub struct Server {
     tls: TlsPorts,
     hls: Hls,
 }
+
+/// The refusal of an address that has as many connections as it may have.
+const PER_PEER: &str = "its address has as many connections as connections.per_peer allows";
 
 impl Server {
     /// A server of these protocols, without open ports yet.
@@ -142,7 +146,7 @@ impl Server {
             let served = server.clone();
             server.core.workers.share_out(move |slot| {
                 conn.stay(slot);
-                served.let_in(conn, entrance);
+                served.welcome(conn, entrance);
             });
         };
         let server = self.clone();
@@ -165,8 +169,7 @@ impl Server {
     /// Whether a connection is closed because the operator refuses its address. Those of this machine are heard, since
     /// the operator may be there.
     fn turns_away(&self, conn: &Conn) -> bool {
-        let address = conn.peer().ip().to_canonical();
-        !address.is_loopback() && self.core.refuses(address)
+        !conn.client().is_here() && self.core.refuses(conn.peer().ip().to_canonical())
     }
 
     /// Refuses a connection above the limit.
@@ -176,7 +179,7 @@ impl Server {
             self.core.hub.dismiss(true);
             "there are as many connections as streams.max, viewers.max and connections.spare allow"
         } else {
-            "its address has as many connections as connections.per_peer allows"
+            PER_PEER
         };
         self.core.refused_guest("connections", peer, None, format_args!("is refused {name}: {why}"));
         // the connection is closed even if that does not arrive

@@ -10,7 +10,7 @@ use super::Server;
 use crate::conf::Config;
 use crate::container::{Form, flv};
 use crate::hub::Name;
-use crate::net::{Close, Conn, FULL_READ, Outlet, Seat, SocketSizes, canonical, drive, poll_in_turns, random};
+use crate::net::{Close, Conn, FULL_READ, Outlet, Seat, SocketSizes, Via, canonical, drive, poll_in_turns, random};
 use crate::proto::Machine;
 use crate::proto::rtmp::{self, ALL_TRACKS, Event, LEGACY_HEVC, Limits, RTMP, Target};
 use crate::session::{
@@ -265,6 +265,7 @@ impl Body {
                 app: &wish.target.app,
                 query: &wish.target.query,
                 peer: self.peer,
+                via: Via::Network,
                 credentials: machine.credentials(),
                 agent: machine.agent(),
             };

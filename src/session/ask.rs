@@ -65,7 +65,7 @@ impl Core {
     /// back what it has said.
     fn admits(&self, request: &Request<'_>) -> Verdict {
         let address = request.peer.ip().to_canonical();
-        let is_operator = address.is_loopback() && matches!(request.action, Action::Api | Action::Control);
+        let is_operator = request.is_from_here() && matches!(request.action, Action::Api | Action::Control);
         if !is_operator && self.refuses(address) { Err(Denial::Forbidden) } else { Ok(()) }
     }
 }
@@ -114,6 +114,7 @@ mod tests {
     use super::*;
     use crate::auth::Gatekeeper;
     use crate::conf::Config;
+    use crate::net::Via;
     use crate::proto::Credentials;
 
     fn guarded(gatekeeper: impl Gatekeeper + 'static) -> Arc<Core> {
@@ -131,9 +132,9 @@ mod tests {
 
     fn ask_from(peer: &str, core: &Core, action: Action, name: &str, query: &str) -> Asking {
         let (name, peer) = (Name::new(name).unwrap(), peer.parse().unwrap());
-        let (protocol, form) = ("rtmp", None);
+        let (protocol, form, via) = ("rtmp", None, Via::Network);
         let (name, app, credentials) = (Some(&name), "live", &Credentials::None);
-        core.ask(&Request { action, protocol, form, tls: false, name, app, query, peer, credentials, agent: "" })
+        core.ask(&Request { action, protocol, form, tls: false, name, app, query, peer, via, credentials, agent: "" })
     }
 
     fn poll(asking: &mut Asking) -> Poll<Result<Leave, Refusal>> {

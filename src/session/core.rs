@@ -28,7 +28,7 @@ use crate::budget::{Account, Greetings, Plan};
 use crate::conf::{Config, Cost};
 use crate::hub::{Hub, Limits, Name, SessionId};
 use crate::media::Wall;
-use crate::net::{Cadence, Gate, HandshakeThrottle, Peers, Ports, Watch, Workers, canonical, random};
+use crate::net::{Cadence, Gate, HandshakeThrottle, Network, Peers, Ports, Watch, Workers, canonical, random};
 
 /// The hub, the configuration, the accounts, and the limits of connections.
 pub struct Core {
@@ -171,7 +171,7 @@ impl Core {
         self.recordings.set_limit(self.recordings.limit().max(config.recording_memory()));
         threads::allow(&config);
         self.greetings.set_each(held_by_one(&config));
-        self.peers.set_bounds(per_peer(&config), config.connections.proxies.clone());
+        self.peers.set_bounds(per_peer(&config), uncounted(&config));
         self.hub.set_limits(limits(&config));
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         self.read_keys();
@@ -273,9 +273,15 @@ fn per_peer(config: &Config) -> [usize; 5] {
     all.map(|most| config.per_peer(most))
 }
 
+/// The addresses of which nothing is counted, because many come by them.
+fn uncounted(config: &Config) -> Vec<Network> {
+    let proxies = config.connections.proxies.iter().copied().map(Network::from);
+    proxies.chain(config.connections.trusted_proxies.iter().copied()).collect()
+}
+
 fn peers(config: &Config, total: &Account) -> Peers {
     let account = total.child("peers", ADDRESSES.limit(config));
-    Peers::new(per_peer(config), config.connections.proxies.clone(), account)
+    Peers::new(per_peer(config), uncounted(config), account)
 }
 
 /// The time of day; a clock before 1970 counts as 1970.

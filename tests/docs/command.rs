@@ -171,7 +171,7 @@ fn a_check_says_what_may_be_meant_otherwise() {
 }
 
 /// Sections, and the hint that comes with them behind the number of the line.
-const WITHOUT_EFFECT: [(&str, &str); 45] = [
+const WITHOUT_EFFECT: [(&str, &str); 46] = [
     (
         "[[pull]]\nstream = \"a\"\nurl = \"rtsp://admin:p@ss/w@10.0.0.5/stream\"",
         "pull.url: has an @ after the host, so its password may be cut: in a password write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F",
@@ -215,6 +215,10 @@ const WITHOUT_EFFECT: [(&str, &str); 45] = [
     (
         "[connections]\nproxies = [\"10.0.0.2\"]\nper_peer = 100",
         "connections.proxies: has no effect: connections.per_peer is 100",
+    ),
+    (
+        "[connections]\nproxy_protocol = [\"rtmp\"]",
+        "connections.proxy_protocol: has no effect: connections.trusted_proxies is empty",
     ),
     ("[rtmp]\nenable = false\nlisten = \":1936\"", "rtmp.listen: has no effect: rtmp.enable is false"),
     (

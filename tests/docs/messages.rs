@@ -24,6 +24,10 @@ fn values_out_of_range() {
             "[[exec]]\non = [\"play\"]\ncommand = [\"true\"]",
             "r.toml: line 3: exec.command: must be a list that begins with the path of a program, from the root on",
         ),
+        (
+            "[connections]\nproxy_protocol = [\"http\", \"rtmp2\"]",
+            "r.toml: line 2: connections.proxy_protocol: must be a list of \"rtmp\", \"rtmps\", \"rtsp\", \"rtsps\", \"rtsp over websocket\", \"http\", \"https\" and \"api\"",
+        ),
         ("threads = 0", "r.toml: line 1: threads: must be between 1 and 64, or \"auto\""),
         ("# a comment\n\nstreams.max = 0", "r.toml: line 3: streams.max: must be at least 1"),
         (

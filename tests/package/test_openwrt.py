@@ -151,6 +151,7 @@ class OpenWrt(Router):
         tables["tls"].update(cert="/c.pem", key="/k.pem", more=[])
         tables["memory"]["total"] = "200MiB"
         tables["connections"]["proxies"] = ["10.0.0.2", "2001:db8::2"]
+        tables["connections"].update(trusted_proxies=["127.0.0.1"], proxy_protocol=["rtmp", "https"])
         tables["api"].update(hosts=["box.lan"], origins=["https://box.lan", "https://b.lan"])
         sections = [uci("server", above)]
         for name, keys in tables.items():

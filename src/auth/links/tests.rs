@@ -1,5 +1,6 @@
 use super::*;
 use crate::hub::Name;
+use crate::net::Via;
 use crate::proto::NO_CREDENTIALS;
 
 const KEY: &str = "secret";
@@ -20,9 +21,9 @@ const HLS: &str = "6jPmp_L80uHNIIIVJya2Mg";
 fn with<T>(action: Action, protocol: &'static str, query: &str, check: impl FnOnce(&Request<'_>) -> T) -> T {
     let (name, form) = (Name::new("cam1").unwrap(), (protocol == "http").then_some("flv"));
     let app = if protocol == "hls" { "hls" } else { "live" };
-    let (peer, credentials) = ("192.0.2.1:9".parse().unwrap(), &NO_CREDENTIALS);
+    let (peer, via, credentials) = ("192.0.2.1:9".parse().unwrap(), Via::Network, &NO_CREDENTIALS);
     let name = Some(&name);
-    check(&Request { action, protocol, form, tls: false, name, app, query, peer, credentials, agent: "" })
+    check(&Request { action, protocol, form, tls: false, name, app, query, peer, via, credentials, agent: "" })
 }
 
 #[test]

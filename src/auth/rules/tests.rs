@@ -1,5 +1,6 @@
 use super::*;
 use crate::auth::Verdict;
+use crate::net::Via;
 
 /// A client of `live/cam1`, or of another stream.
 struct Client {
@@ -33,10 +34,11 @@ impl House {
 
     fn answer(&self, client: &Client) -> Answer {
         let name = Name::new(client.name).unwrap();
-        let peer = (client.from.parse::<IpAddr>().unwrap(), 9).into();
+        let (peer, via) = ((client.from.parse::<IpAddr>().unwrap(), 9).into(), Via::Network);
         let Client { action, protocol, ref query, ref credentials, .. } = *client;
         let (name, app, form) = (Some(&name), "live", None);
-        let request = Request { action, protocol, form, tls: false, name, app, query, peer, credentials, agent: "" };
+        let request =
+            Request { action, protocol, form, tls: false, name, app, query, peer, via, credentials, agent: "" };
         super::super::rules(&self.0, &self.1, &request)
     }
 

@@ -101,6 +101,7 @@ impl Exchange {
             app: &app,
             query,
             peer: canonical(self.peer),
+            via: self.via,
             credentials,
             agent: agent(fields.get("user-agent").unwrap_or_default()),
         });

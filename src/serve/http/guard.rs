@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use super::reply::{CORS, Field, Reply};
 use super::routes::{Route, Table};
 use crate::conf::Config;
+use crate::net::{Client, Via};
 use crate::proto::http::{Request, Status};
-use crate::serve::Server;
+use crate::serve::{PER_PEER, Server};
 
 /// The paths of the API on ports that serve other things too.
 const GUARDED: &[&str] = &[
@@ -28,6 +29,8 @@ pub(super) enum Barred {
     CrossSite,
     /// The operator refuses its address.
     Address,
+    /// A proxy passes on as many connections of its address as that may have.
+    Crowded,
 }
 
 impl From<Barred> for Reply {
@@ -40,13 +43,17 @@ impl From<Barred> for Reply {
                 (Status::FORBIDDEN, "a page of another site asks for this, which api.origins does not list")
             }
             Barred::Address => return Status::FORBIDDEN.into(),
+            Barred::Crowded => return Self::refuse(Status::UNAVAILABLE, PER_PEER).retry_after(5),
         };
         Self::refuse(status, words).without(CORS.0)
     }
 }
 
-/// Bars a request to the API that names another host.
-pub(super) fn check(table: &Table, config: &Config, request: &Request) -> Result<(), Barred> {
+/// Bars a request to the API that names another host. No browser comes by the Unix socket.
+pub(super) fn check(table: &Table, config: &Config, client: Client, request: &Request) -> Result<(), Barred> {
+    if client.via == Via::Socket {
+        return Ok(());
+    }
     let mut hosts = request.fields.values("host").peekable();
     let is_known = hosts.peek().is_some() && hosts.all(|host| is_own(config, host));
     if is_guarded(table, request) && !is_known { Err(Barred::Misdirected) } else { Ok(()) }

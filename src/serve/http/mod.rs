@@ -6,6 +6,7 @@ mod files;
 #[cfg(not(feature = "record"))]
 #[path = "no_files.rs"]
 mod files;
+mod forwarded;
 #[cfg(fuzzing)]
 pub(super) mod fuzz;
 mod guard;

@@ -18,7 +18,7 @@ use crate::budget::{BlockMut, Greetings, OverBudget, Room};
 use crate::conf::Config;
 use crate::hub::Unit;
 use crate::media::Ticks;
-use crate::net::{Close, Outlet, Seat};
+use crate::net::{Close, Outlet, Seat, Via};
 use crate::proto::http::{Extent, Request, Status};
 use crate::serve::Server;
 use crate::session::Leave;
@@ -33,6 +33,8 @@ pub(in crate::serve) struct Exchange {
     pub seat: Option<Arc<Seat>>,
     /// The client's address.
     pub peer: SocketAddr,
+    /// The way by which the client came.
+    pub via: Via,
     /// Whether the connection is under TLS.
     pub tls: bool,
     /// The request, with its body if the route reads one.

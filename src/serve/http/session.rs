@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::guard;
 use super::reply::{Answer, Body, Exchange, HalfClosed, Pending, Reply};
 use super::routes::{self, Table};
 use super::rtsp::Upgrade;
 use super::stream::{Stream, Turn};
+use super::{forwarded, guard};
 use crate::conf::Config;
-use crate::net::{Close, Conn, SHORT_READ, drive, poll_in_turns};
+use crate::net::{Client, Close, Conn, SHORT_READ, drive, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::http::{self, Event, Extent, Request};
 use crate::serve::Server;
@@ -174,21 +174,25 @@ impl Session {
     fn respond(&mut self, request: Request) {
         let Self { server, config, conn, machine, .. } = self;
         conn.expect_input(Duration::ZERO);
-        if let Err(why) = guard::check(self.routes, config, &request) {
+        let client = forwarded::client(config, conn.hop(), &request);
+        if let Err(why) = guard::check(self.routes, config, client, &request) {
+            return self.give(Reply::from(why).into());
+        }
+        if let Err(why) = forwarded::take_for(server, conn, client) {
             return self.give(Reply::from(why).into());
         }
         let route = match routes::find(self.routes, config, &request) {
             Ok(route) => route,
             Err(allow) => return self.give(allow.reply(request.method).into()),
         };
-        if let Err(why) = guard::check_row(route, server, conn.peer(), &request) {
+        if let Err(why) = guard::check_row(route, server, client.address, &request) {
             return self.give(Reply::from(why).into());
         }
         match machine.read_body(request, route.body, &server.core.greetings) {
             Ok(Some(request)) => {
                 let (server, config) = (server.clone(), config.clone());
-                let (seat, peer, tls) = (conn.seat(), conn.peer(), conn.is_under_tls());
-                let exchange = Exchange { server, config, seat, peer, tls, request, leave: None };
+                let (seat, Client { address: peer, via }, tls) = (conn.seat(), client, conn.is_under_tls());
+                let exchange = Exchange { server, config, seat, peer, via, tls, request, leave: None };
                 self.give(match route.wish.map(|wish| wish(&exchange.request)) {
                     Some(wish) => exchange.ask(wish, |exchange, _| (route.handler)(exchange)),
                     None => (route.handler)(exchange),

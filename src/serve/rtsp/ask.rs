@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::play::{Held, PlaySession};
 use super::{Body, PLAYER, PUBLISHER, Role, Turn};
 use crate::hub::Name;
-use crate::net::Close;
+use crate::net::{Close, Via};
 use crate::proto::Target;
 use crate::proto::rtp::RTP;
 use crate::proto::rtsp;
@@ -90,6 +90,7 @@ impl Body {
             app: &target.app,
             query: &target.query,
             peer: self.peer,
+            via: Via::Network,
             credentials: &credentials,
             agent: machine.agent(),
         });

@@ -1,0 +1,34 @@
+//! Requests that a proxy passes on: whose they are, and whose connection it is meanwhile.
+
+use super::guard::Barred;
+use crate::conf::Config;
+use crate::net::{Client, Conn, forwarded};
+use crate::proto::http::Request;
+use crate::serve::{PER_PEER, Server};
+
+/// The client of a request: that of the connection, or the one for which a trusted proxy speaks.
+pub(super) fn client(config: &Config, hop: Client, request: &Request) -> Client {
+    let trusted = &config.connections.trusted_proxies;
+    if !hop.is_one_of(trusted) {
+        return hop;
+    }
+    let fields: Vec<_> = request.fields.values("x-forwarded-for").collect();
+    forwarded(
+        hop,
+        trusted,
+        fields.iter().rev().flat_map(|field| field.rsplit(',')).filter(|hop| !hop.trim().is_empty()),
+    )
+}
+
+/// Takes a connection for another client, unless that has as many as one address may have.
+pub(super) fn take_for(server: &Server, conn: &mut Conn, client: Client) -> Result<(), Barred> {
+    if client == conn.client() {
+        return Ok(());
+    }
+    let Some(seat) = server.core.peers.seat(client.address.ip()) else {
+        server.core.refused_guest("connections", client.address, None, format_args!("is refused http: {PER_PEER}"));
+        return Err(Barred::Crowded);
+    };
+    conn.belongs_to(client, seat);
+    Ok(())
+}
