@@ -112,7 +112,13 @@ pub static PROTOCOLS: &[Protocol] = &[
         schemes: &[],
         relay: None,
         sessions: &[],
-        costs: &[&session::BLACKLIST, &session::PULLS, &session::LOGINS, &device::log::KEPT_LINES],
+        costs: &[
+            &session::BLACKLIST,
+            &session::PULLS,
+            &session::LOGINS,
+            &device::log::KEPT_LINES,
+            &serve::SOCKET_CLIENTS,
+        ],
     },
 ];
 

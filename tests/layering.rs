@@ -56,7 +56,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
         "bin/runnel",
         &[
             "disk", "auth", "budget", "conf", "device", "lal", "net", "notify", "reactor", "record", "registry",
-            "relay", "serve", "session",
+            "relay", "serve", "session", "wire",
         ],
     ),
 ];

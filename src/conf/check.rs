@@ -11,6 +11,8 @@ use crate::hub::{InvalidName, Name, is_pattern};
 
 /// The most streams that the metrics tell of one by one.
 const MAX_TOLD: usize = 1000;
+/// The longest path of a Unix socket, in bytes: `sun_path` has one more, for its end. unix(7).
+const MAX_SOCKET_PATH: usize = 107;
 
 impl Config {
     /// The values that need a feature which was not compiled in.
@@ -116,6 +118,12 @@ impl Config {
             (self.hls.enable && self.hls.memory.0 == 0, "hls.memory", "more than \"0KiB\", unless hls.enable is false"),
             (self.hls.enable && self.viewers.max == 0, "viewers.max", "at least 1, unless hls.enable is false"),
             (self.metrics.streams > MAX_TOLD, "metrics.streams", "at most 1000"),
+            (
+                !self.api.socket.is_empty()
+                    && (!self.api.socket.starts_with('/') || self.api.socket.len() > MAX_SOCKET_PATH),
+                "api.socket",
+                "a path from the root on of at most 107 bytes, such as \"/run/runnel.sock\", or empty",
+            ),
             (self.log.max_size.0 < 4 << 10, "log.max_size", "at least \"4KiB\""),
             (
                 self.log.kept.0 != 0 && !(2 << 10..=16 << 20).contains(&self.log.kept.0),

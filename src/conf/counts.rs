@@ -1,5 +1,7 @@
 //! The numbers that follow from a configuration, which several modules need.
 
+use std::path::Path;
+
 use super::features::is_compiled;
 use super::{Config, Threads, machine};
 
@@ -8,6 +10,9 @@ pub(super) const MAX_THREADS: usize = 64;
 /// The part of `memory.total`, in bytes, for which `threads = "auto"` has one thread: all threads use a 32nd of it at
 /// most.
 const MEMORY_PER_THREAD: usize = 8 << 20;
+
+/// The most connections to the API's Unix socket: an operator, and programs that look after the machine.
+const MAX_SOCKET_CLIENTS: usize = 4;
 
 impl Config {
     /// The most connections at once.
@@ -54,6 +59,17 @@ impl Config {
         if self.api.enable { self.log.kept.0 } else { 0 }
     }
 
+    /// The path of the API's Unix socket, if there is one.
+    pub fn api_socket(&self) -> Option<&Path> {
+        let is_wanted = self.api.enable && is_compiled("api") && !self.api.socket.is_empty();
+        is_wanted.then(|| Path::new(&self.api.socket))
+    }
+
+    /// The most connections to that socket at once.
+    pub fn socket_clients(&self) -> usize {
+        if self.api_socket().is_some() { MAX_SOCKET_CLIENTS } else { 0 }
+    }
+
     /// The most pairs of UDP ports at once.
     pub fn udp_pairs(&self) -> usize {
         if self.rtsp.enable && self.rtsp.udp { self.rtsp.udp_pairs } else { 0 }
@@ -64,7 +80,7 @@ impl Config {
         let each = if self.serves_files() { 2 } else { 1 };
         let told = self.receivers().count() + 3 * self.commands_at_once();
         let files = 2 * self.recordings() + self.played_files();
-        self.max_connections().saturating_mul(each) + 2 * self.udp_pairs() + files + told
+        self.max_connections().saturating_mul(each) + 2 * self.udp_pairs() + files + told + self.socket_clients()
     }
 
     /// Whether HTTP may send files.

@@ -212,6 +212,7 @@ tables! {
     pub struct Api {
         pub enable: bool,
         pub listen: Address,
+        pub socket: String,
         pub hosts: Vec<String> => live,
         pub origins: Vec<String> => live,
         pub pulls: usize,

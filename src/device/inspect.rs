@@ -104,6 +104,12 @@ pub fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
         let untried = is_special(path).then(|| io::Error::other("a pipe or a device: writing to it was not tried"));
         faults.extend(fault("log.target", path, Weight::Untried, untried.map_or(Ok(()), Err)));
     }
+    if let Some(path) = config.api_socket() {
+        let found = net::is_free(path).and_then(|_| makes_files(path.parent().unwrap_or(path)));
+        let is_used = found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+        let weight = if is_used { Weight::Untried } else { Weight::Wrong.unless_untried(&found, are_the_server_s) };
+        faults.extend(fault("api.socket", path, weight, found));
+    }
     if !config.process.watchdog.is_empty() {
         let path = Path::new(&config.process.watchdog);
         // opening the watchdog would start it

@@ -173,7 +173,7 @@ pub(super) fn prepare(socket: &TcpStream) {
 }
 
 /// The pause before the next try after the system had no resources.
-const RETRY: Duration = Duration::from_millis(100);
+pub(super) const RETRY: Duration = Duration::from_millis(100);
 /// The time without a failure after which the next one is logged again.
 const LOG_AFTER: Duration = Duration::from_secs(60);
 const BACKLOG: i32 = 512;

@@ -12,6 +12,7 @@ mod drive;
 #[cfg(feature = "http")]
 pub mod fetch;
 mod listen;
+mod local;
 mod network;
 mod outlet;
 mod parting;
@@ -38,6 +39,7 @@ pub use deadline::Deadline;
 pub use dial::{NAME_THREAD, Unreached, allow_names, dial};
 pub use drive::drive;
 pub use listen::{Gate, accept_loop, bind, try_address};
+pub use local::{SocketFile, accept_local, bind_local, is_free};
 pub use network::{InvalidNetwork, Network};
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
 pub use peers::{ADDRESS, Claim, Peers, ROW, Seat, Share, Takers, Use, bits, goes_to, network};

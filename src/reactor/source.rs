@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll, Waker};
 
@@ -109,6 +110,21 @@ impl Async<TcpListener> {
         loop {
             match self.get_ref().accept() {
                 Ok((socket, peer)) => return Ok((Async::new(socket)?, peer)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable().await?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Async<UnixListener> {
+    /// The next connection. The type is that of TCP, whose reads and writes are those of every stream socket; options
+    /// of TCP, and addresses, it has none.
+    pub async fn accept(&self) -> io::Result<Async<TcpStream>> {
+        loop {
+            match self.get_ref().accept() {
+                Ok((socket, _)) => return Async::new(TcpStream::from(OwnedFd::from(socket))),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable().await?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),

@@ -1,5 +1,6 @@
 //! The errors of starting a server, or of applying a configuration.
 
+use std::path::PathBuf;
 use std::{error, fmt, io};
 
 use crate::conf::Address;
@@ -37,6 +38,8 @@ pub struct Unbound {
 pub enum Refused {
     /// The system refuses the address.
     Address(Address, io::Error),
+    /// The system refuses the path of a Unix socket.
+    Socket(PathBuf, io::Error),
     /// There is no certificate for it.
     NoCertificate,
 }
@@ -61,6 +64,7 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address, error) => write!(f, "{address}: {error}{}", holder(error)),
+            Self::Socket(path, error) => write!(f, "{}: {error}{}", path.display(), holder(error)),
             Self::NoCertificate => f.write_str("no client can be served over TLS"),
         }
     }
@@ -79,7 +83,7 @@ impl error::Error for Error {
 impl error::Error for Unbound {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match &self.why {
-            Refused::Address(_, error) => Some(error),
+            Refused::Address(_, error) | Refused::Socket(_, error) => Some(error),
             Refused::NoCertificate => None,
         }
     }

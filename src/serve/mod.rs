@@ -21,6 +21,11 @@ mod proxied;
 pub(crate) mod rtmp;
 #[cfg(feature = "rtsp")]
 pub(crate) mod rtsp;
+#[cfg(feature = "api")]
+mod socket;
+#[cfg(not(feature = "api"))]
+#[path = "no_socket.rs"]
+mod socket;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(not(feature = "tls"))]
@@ -43,6 +48,9 @@ pub use error::{Error, Refused, Unbound};
 use hls::Hls;
 use listen::Entrance;
 pub use listen::{Listen, Listener};
+use socket::ApiSocket;
+#[cfg(feature = "api")]
+pub use socket::SOCKET_CLIENTS;
 use tls::TlsPorts;
 
 /// A running server: its ports, and the state of each protocol.
@@ -59,6 +67,7 @@ pub struct Server {
     tunnels: rtsp::Tunnels,
     tls: TlsPorts,
     hls: Hls,
+    socket: ApiSocket,
 }
 
 /// The refusal of an address that has as many connections as it may have.
@@ -77,6 +86,7 @@ impl Server {
             tunnels: rtsp::Tunnels::default(),
             tls: TlsPorts::new(&config.tls),
             hls: Hls::new(&config, &core.hls),
+            socket: ApiSocket::default(),
         })
     }
 
@@ -95,7 +105,9 @@ impl Server {
         if config.tls.required && !tls {
             return Err(Unbound { key: "tls.required", why: Refused::NoCertificate });
         }
-        self.bind_ports(&config, |port| tls || !port.is_tls())
+        let ports = self.bind_ports(&config, |port| tls || !port.is_tls())?;
+        self.socket.bind(&config)?;
+        Ok(ports)
     }
 
     /// Opens the ports of `config` for which `wanted` is true.
@@ -124,6 +136,7 @@ impl Server {
             let port = listener.entrance.port;
             self.tls.hold(port, self.listen(listener)?);
         }
+        self.socket.listen(self)?;
         self.watch_certificates();
         let server = self.clone();
         self.core.start(move |now| {
@@ -161,6 +174,7 @@ impl Server {
     /// Closes every connection in order, and waits until they have ended, at most `limit`. Streams on a disk have their
     /// end there by then.
     pub async fn stop(&self, limit: Duration) {
+        self.socket.close();
         self.core.watch.shut_all();
         self.hls.stop();
         self.core.closed(limit, || !self.hls.is_storing()).await;

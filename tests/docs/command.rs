@@ -53,6 +53,17 @@ fn help_lists_every_option() {
 }
 
 #[test]
+fn help_tells_of_ctl() {
+    let (_, all, _) = said(&run(&["-h"]));
+    let (code, own, err) = said(&run(&["ctl", "-h"]));
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    for out in [all, own] {
+        assert!(["runnel ctl", "--socket", "--url", "--json"].iter().all(|word| out.contains(word)), "{out}");
+        assert!(out.lines().all(|line| line.len() <= 80), "{out}");
+    }
+}
+
+#[test]
 fn the_version_is_the_package_s() {
     for flag in ["-V", "--version"] {
         let expected = format!("runnel {}\n", env!("CARGO_PKG_VERSION"));

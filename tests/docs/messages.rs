@@ -28,6 +28,10 @@ fn values_out_of_range() {
             "[connections]\nproxy_protocol = [\"http\", \"rtmp2\"]",
             "r.toml: line 2: connections.proxy_protocol: must be a list of \"rtmp\", \"rtmps\", \"rtsp\", \"rtsps\", \"rtsp over websocket\", \"http\", \"https\" and \"api\"",
         ),
+        (
+            "api.socket = \"runnel.sock\"",
+            "r.toml: line 1: api.socket: must be a path from the root on of at most 107 bytes, such as \"/run/runnel.sock\", or empty",
+        ),
         ("threads = 0", "r.toml: line 1: threads: must be between 1 and 64, or \"auto\""),
         ("# a comment\n\nstreams.max = 0", "r.toml: line 3: streams.max: must be at least 1"),
         (

@@ -69,6 +69,31 @@ not one of lal, and with 78 if a value has to be corrected by hand.
 #[cfg(not(feature = "api"))]
 pub const IMPORT: &str = "";
 
+/// The help for `runnel ctl`.
+#[cfg(feature = "api")]
+pub const CTL: &str = "
+Usage: runnel ctl [OPTION...] COMMAND
+
+Asks a running server by its API, and prints the answer.
+
+  streams             list streams; stream NAME tells of one
+  sessions            list publishers and viewers; kick ID ends one
+  relays, recordings, blacklist, plan, log, config, info
+                      tell of those
+  reload              have the configuration read again
+  get PATH, post PATH [JSON], delete PATH
+                      any request; PATH is below /api/v1/, or begins with /
+      --json          print JSON as it comes
+  -c, --config FILE   ask the server of FILE: at api.socket, else api.listen
+      --socket PATH   ask at a Unix socket
+      --url URL       ask at a URL; the default is http://127.0.0.1:8083
+
+Exits with 69 if no server answers, or cannot do that now, with 77 if it lets
+nobody do that from here, and with 65 if it refuses the request.
+";
+#[cfg(not(feature = "api"))]
+pub const CTL: &str = "";
+
 /// The task of a command line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Task {
@@ -124,7 +149,7 @@ pub fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Option<(Task, O
             }
             "--reference" => return answer(REFERENCE),
             "-V" | "--version" => return answer(concat!("runnel ", env!("CARGO_PKG_VERSION"), "\n")),
-            "-h" | "--help" => return answer(format_args!("{HELP}{PUSH}{IMPORT}")),
+            "-h" | "--help" => return answer(format_args!("{HELP}{PUSH}{IMPORT}{CTL}")),
             _ => match (task, chosen) {
                 (_, None) => return Err(Usage::Unknown(given)),
                 (Some((before, first)), Some((name, other))) if first != other => {

@@ -23,16 +23,19 @@ pub struct Failure {
 enum Blame {
     /// EX_USAGE: the command line is wrong.
     Usage = 64,
-    /// EX_DATAERR: a file to import cannot be read.
+    /// EX_DATAERR: a file to import cannot be read, or the server refuses a request.
     #[cfg(feature = "api")]
     Input = 65,
-    /// EX_UNAVAILABLE: the server would start, but something that it has to serve is missing.
+    /// EX_UNAVAILABLE: the server would start, but something that it has to serve is missing; or no server answers.
     Lacking = 69,
     /// EX_OSERR: the system refuses something, perhaps temporarily.
     System = 71,
     /// EX_CANTCREAT: files cannot be written, or exist already.
     #[cfg(feature = "tls")]
     Unwritten = 73,
+    /// EX_NOPERM: the server lets nobody do that from here.
+    #[cfg(feature = "api")]
+    Rights = 77,
     /// EX_CONFIG: the configuration is wrong, or names something that the machine lacks: a restart does not help.
     Config = 78,
 }
@@ -107,6 +110,8 @@ blame! {
     Usage: |_| Blame::Usage;
     #[cfg(feature = "api")]
     crate::import::Unimported: |_| Blame::Input;
+    #[cfg(feature = "api")]
+    crate::ctl::Unheard: blame_of_server;
     conf::Error: |_| Blame::Config;
     conf::Errors: |_| Blame::Config;
     TooLarge: |_| Blame::Config;
@@ -120,6 +125,16 @@ blame! {
     runnel::relay::Unsent: |_| Blame::System;
     #[cfg(feature = "tls")]
     device::Unmade: |_| Blame::Unwritten;
+}
+
+/// The blame for a request to a running server.
+#[cfg(feature = "api")]
+fn blame_of_server(why: &crate::ctl::Unheard) -> Blame {
+    match why {
+        crate::ctl::Unheard::Refused(401 | 403, _) => Blame::Rights,
+        crate::ctl::Unheard::Refused(..500, _) => Blame::Input,
+        _ => Blame::Lacking,
+    }
 }
 
 impl fmt::Display for Failure {

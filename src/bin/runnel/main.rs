@@ -5,6 +5,8 @@
 
 mod arguments;
 mod check;
+#[cfg(feature = "api")]
+mod ctl;
 mod failure;
 mod follow;
 #[cfg(feature = "auth")]
@@ -28,6 +30,8 @@ use std::process::ExitCode;
 
 use arguments::Task;
 use check::refusal;
+#[cfg(feature = "api")]
+use ctl::ctl;
 use failure::{Failure, System};
 #[cfg(feature = "auth")]
 use hash::hash;
@@ -76,6 +80,9 @@ fn run() -> Result<(), Failure> {
     if args.next_if(|word| word == "import").is_some() {
         return import(args);
     }
+    if args.next_if(|word| word == "ctl").is_some() {
+        return ctl(args);
+    }
     let Some((task, file)) = arguments::parse(args)? else { return Ok(()) };
     if task == Task::Hash {
         return hash();
@@ -116,6 +123,11 @@ fn push(_: impl Iterator) -> Result<(), Failure> {
 #[cfg(not(feature = "auth"))]
 fn hash() -> Result<(), Failure> {
     Err(arguments::Usage::Feature(runnel::conf::MissingFeature("auth")).into())
+}
+
+#[cfg(not(feature = "api"))]
+fn ctl(_: impl Iterator) -> Result<(), Failure> {
+    Err(arguments::Usage::Feature(runnel::conf::MissingFeature("api")).into())
 }
 
 #[cfg(feature = "tls")]

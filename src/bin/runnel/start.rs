@@ -88,10 +88,13 @@ fn hold_memory(config: &Config, core: &Core, user: Option<User>) -> Result<(), d
     Ok(())
 }
 
-/// Becomes `user`, who owns the log from then on.
+/// Becomes `user`, who owns the log and the socket of the API from then on.
 fn become_user(config: &Config, user: User) -> io::Result<()> {
     if let Target::File(file) = &config.log.target {
         device::log::give(file, user)?;
+    }
+    if let Some(socket) = config.api_socket() {
+        user.own(socket)?;
     }
     user.become_it()
 }
