@@ -32,12 +32,10 @@ rtmp {{
 class Nginx:
     def __init__(self, case):
         self.port = free_port()
-        about = subprocess.run(["nginx", "-V"], stderr=subprocess.PIPE, text=True, check=True)
-        modules = re.search(r"--modules-path=(\S+)", about.stderr)[1]
         self._log = case.directory / "nginx.log"
         configuration = case.directory / "nginx.conf"
         configuration.write_text(
-            CONFIGURATION.format(modules=modules, directory=case.directory, port=self.port)
+            CONFIGURATION.format(modules=modules(), directory=case.directory, port=self.port)
         )
         command = ["nginx", "-e", self._log, "-p", case.directory, "-c", configuration]
         self.program = case.start("nginx", command)
@@ -49,6 +47,12 @@ class Nginx:
     def _listens(self):
         assert self.program.exit_code is None, self.program.describe()
         return listens(self.port)
+
+
+def modules():
+    """The folder of its modules."""
+    about = subprocess.run(["nginx", "-V"], stderr=subprocess.PIPE, text=True, check=True)
+    return re.search(r"--modules-path=(\S+)", about.stderr)[1]
 
 
 def listens(port):
