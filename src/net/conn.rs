@@ -31,10 +31,10 @@ use sink::Sink;
 pub struct Conn {
     socket: Arc<Async<TcpStream>>,
     tls: Option<Box<Tls>>,
-    /// The other end, or the client that a PROXY header names.
-    hop: Client,
-    /// The client of the present request: `hop`, or the one for which that speaks.
+    /// The other end, or the client for which that speaks.
     client: Client,
+    /// The proxy that speaks for the client in each request, if there is one.
+    proxy: Option<Box<Client>>,
     watch: Arc<Entry>,
     /// `None` once the connection is closed.
     pass: Option<Pass>,
@@ -100,8 +100,8 @@ impl Conn {
         let mut conn = Self {
             socket,
             tls: None,
-            hop: peer,
             client: peer,
+            proxy: None,
             watch,
             pass: Some(pass),
             seat: None,
@@ -136,11 +136,14 @@ impl Conn {
 
     /// The other end of the connection, or of that of a proxy that passes on whole connections.
     pub fn hop(&self) -> Client {
-        self.hop
+        self.proxy.as_deref().copied().unwrap_or(self.client)
     }
 
     /// The connection belongs to `client` from here on, and is counted in `seat`.
     pub fn belongs_to(&mut self, client: Client, seat: Arc<Seat>) {
+        if client != self.client {
+            self.proxy = Some(Box::new(self.hop()));
+        }
         (self.client, self.seat) = (client, Some(seat));
     }
 

@@ -23,7 +23,7 @@ fn of_frames_and_connections() {
         ("a unit", size_of::<Unit>(), 152),
         ("a viewer", size_of::<Viewer>(), 120),
         ("a publisher", size_of::<Publisher>(), 240),
-        ("a connection", size_of::<Conn>(), 136),
+        ("a connection", size_of::<Conn>(), 152),
         ("an outlet", size_of::<Outlet>(), 96),
         ("an RTMP machine", size_of::<rtmp::Server>(), 288),
         #[cfg(feature = "rtsp")]

@@ -112,8 +112,7 @@ impl Conn {
         self.expect_input(limit);
         let mut head = Vec::new();
         let source = poll_fn(|cx| self.poll_header(cx, &mut head)).await?;
-        let client = self.hop.speaks_for(source.map(canonical));
-        (self.hop, self.client) = (client, client);
+        self.client = self.client.speaks_for(source.map(canonical));
         Ok(self)
     }
 
