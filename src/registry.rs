@@ -114,7 +114,7 @@ pub static PROTOCOLS: &[Protocol] = &[
         sessions: &[],
         costs: &[
             &session::BLACKLIST,
-            &session::PULLS,
+            &session::RELAYS_BY_API,
             &session::LOGINS,
             &device::log::KEPT_LINES,
             &serve::SOCKET_CLIENTS,

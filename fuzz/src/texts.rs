@@ -12,7 +12,7 @@ use runnel::proto::rtsp::auth::{Answer, Challenger};
 use runnel::proto::{AuthScheme, Credentials, Secret, Target, Url, ws};
 use runnel::registry::plan;
 use runnel::serve::fuzz::{decoded, understand, understand_body};
-use runnel::session::MAX_PULL_URL;
+use runnel::session::MAX_RELAY_URL;
 use runnel::wire::{percent_decode, percent_encode};
 
 /// A configuration is taken or refused in words, and one that is taken has a plan.
@@ -189,7 +189,7 @@ pub fn bodies(data: &[u8]) {
     let (changes, pull) = understand_body(data);
     assert!(changes <= 5);
     if let Some(pull) = pull {
-        assert!(pull.url.target().len() <= 3 * MAX_PULL_URL + 200 && !pull.url.is_file(), "{pull:?}");
+        assert!(pull.url.target().len() <= 3 * MAX_RELAY_URL + 200 && !pull.url.is_file(), "{pull:?}");
         assert!(Name::new(pull.stream.as_str()) == Ok(pull.stream.clone()), "{pull:?}");
     }
 }

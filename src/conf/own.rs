@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::error::Objection;
-use super::{Config, Fault, Pull, Push};
+use super::{Config, Fault, Origin, Pull, Push, Source};
 use crate::hub::matches;
 use crate::proto::{Target, Url};
 
@@ -54,13 +54,33 @@ fn name_of(url: &Url) -> String {
 }
 
 impl Config {
+    /// The reason why a URL cannot be that of one more relay of a stream: it leads back to this server, or has
+    /// placeholders without a meaning.
+    pub fn refuses_relay(&self, is_push: bool, stream: &str, url: &Url) -> Option<Fault> {
+        let (mut pulls, mut pushes, stream) = (self.pull.clone(), self.push.clone(), stream.to_string());
+        let (udp, ca, insecure) = (false, String::new(), false);
+        let mut words = None;
+        if is_push {
+            let push = Push { stream, url: Source(url.clone()), udp, ca, insecure };
+            words = placeholder(&push).map(Fault::Conflict);
+            pushes.push(push);
+        } else {
+            pulls.push(Pull { stream, url: Origin(url.clone()), on_demand: false, udp, ca, insecure });
+        }
+        words.or_else(|| self.circle_of(&pulls, &pushes).map(|(_, fault)| fault))
+    }
+
     /// A relay between a stream and itself.
     pub(super) fn circle(&self) -> Option<Objection> {
-        let pulled = self.pull.iter().enumerate().map(|(at, pull)| {
+        self.circle_of(&self.pull, &self.push)
+    }
+
+    fn circle_of(&self, pulls: &[Pull], pushes: &[Push]) -> Option<Objection> {
+        let pulled = pulls.iter().enumerate().map(|(at, pull)| {
             let from = name_of(&pull.url.0).into();
             (&pull.url.0, Loop { table: "pull", at, from, url: None, to: pull.stream.clone() })
         });
-        let pushed = self.push.iter().enumerate().map(|(at, push)| {
+        let pushed = pushes.iter().enumerate().map(|(at, push)| {
             // an example of a name that matches the pattern
             let name = push.stream.replace(['*', '?'], "x");
             let url = Some(&push.url.0).filter(|_| push.is_pattern());

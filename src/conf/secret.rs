@@ -10,7 +10,7 @@ use super::value::Value;
 pub struct Secret(pub String);
 
 /// The text that stands for secrets wherever they are shown.
-pub const MASK: &str = "********";
+pub const MASK: &str = crate::proto::MASK;
 
 /// A text that may be a secret: neither empty nor the mask.
 pub(super) fn secret(value: toml::Value, expected: &'static str) -> Result<String, Wrong> {

@@ -30,7 +30,7 @@ pub use digest::{Algorithm, Digest};
 pub use error::{Blame, Error};
 pub use scheme::Scheme;
 pub use target::Target;
-pub use url::{CUT, ENCODE, Url};
+pub use url::{CUT, ENCODE, MASK, Url};
 
 /// The maximum number of bytes kept of a client's user agent.
 pub const MAX_AGENT: usize = 128;

@@ -120,24 +120,27 @@ impl Url {
         format!("{}://{}", self.scheme, self.authority())
     }
 
-    /// The URL with `mask` for what may be a secret: the password, the last item of the path, and the query.
-    pub fn masked(&self, mask: &str) -> String {
+    /// The URL with `MASK` for what may be a secret: the password, the query, and the last item of the path, which is a
+    /// key with RTMP and may be one with HTTP.
+    pub fn masked(&self) -> String {
         if self.is_file() {
             return self.to_string();
         }
         if self.may_cut_password() {
-            return format!("{}://{mask}", self.scheme);
+            return format!("{}://{MASK}", self.scheme);
         }
+        let (path, has_query) = self.path.split_once('?').map_or((self.path.as_str(), false), |(path, _)| (path, true));
+        let is_keyed = self.scheme().is_none_or(|scheme| !scheme.encodes);
+        let last = path.rfind('/').map_or(0, |at| at + 1);
+        let (folder, item) = path.split_at(last);
+        let item = if is_keyed && !item.is_empty() { MASK } else { item };
+        let query = if has_query { "?********" } else { "" };
         let user = match (self.user.is_empty(), self.password.is_empty()) {
             (true, true) => String::new(),
-            (_, true) => format!("{}@", self.user),
-            (_, false) => format!("{}:{mask}@", self.user),
+            (_, true) => format!("{}@", percent_encode(&self.user)),
+            _ => format!("{}:{MASK}@", percent_encode(&self.user)),
         };
-        let (path, query) =
-            self.path.split_once('?').map_or((self.path.as_str(), ["", ""]), |(path, _)| (path, ["?", mask]));
-        let folder = path.rfind('/').and_then(|at| path.get(..=at)).unwrap_or_default();
-        let last = if folder.len() < path.len() { mask } else { "" };
-        format!("{}://{user}{}{folder}{last}{}", self.scheme, self.authority(), query.concat())
+        format!("{}://{user}{}{folder}{item}{query}", self.scheme, self.authority())
     }
 
     /// The URL without user and password, as it is sent.
@@ -156,6 +159,8 @@ macro_rules! encode {
 pub const ENCODE: &str = encode!();
 /// The text about a URL whose password is probably cut.
 pub const CUT: &str = concat!("has an @ after the host, so its password may be cut: ", encode!());
+/// The text that stands for secrets wherever they are shown.
+pub const MASK: &str = "********";
 /// The placeholder for the stream's name.
 const NAME: &str = "{name}";
 /// The mark after a user whose password may be sent in clear text.
@@ -253,6 +258,22 @@ mod tests {
         assert_eq!((url.host.as_str(), url.port, url.target().as_str()), ("::1", None, "rtmp://[::1]/live/a"));
         let url = Url::parse("rtsp://cam").unwrap();
         assert_eq!((url.host.as_str(), url.path.as_str()), ("cam", ""));
+    }
+
+    #[test]
+    fn what_may_be_secret_is_masked() {
+        for (url, expected) in [
+            ("rtsp://admin:p%40ss@10.0.0.7:8554/a/101", "rtsp://admin:********@10.0.0.7:8554/a/101"),
+            ("rtsp://admin;AUTH=BASIC:p@h/a?k=1", "rtsp://admin:********@h/a?********"),
+            ("rtsp://:p@h/a", "rtsp://:********@h/a"),
+            ("rtsp://admin@h/a", "rtsp://admin@h/a"),
+            ("rtmp://[::1]/live/KEY?x=y", "rtmp://[::1]/live/********?********"),
+            ("rtmp://h/app?secret=x/KEY", "rtmp://h/********?********"),
+            ("rtsp://u:p@h/w@10.0.0.5/a", "rtsp://..."),
+            ("rtmp://h", "rtmp://h"),
+        ] {
+            assert_eq!(Url::parse(url).unwrap().masked(), expected);
+        }
     }
 
     #[test]

@@ -9,18 +9,18 @@ use crate::reactor::Timer;
 use smol::Task;
 use smol::future::or;
 
-use super::{Direction, Find, Latest, RelayJob, Term, keep_up, wanted};
+use super::{Direction, Find, Latest, RelayJob, Term, by_api, keep_up};
 use crate::conf::{Pull, Push};
 use crate::hub::{EventKind, Interest, Name, matches};
 use crate::proto::Url;
-use crate::session::{Core, Subject, Who};
+use crate::session::{self, Core, RelayEntry, Subject, Way, Who};
 
 /// All relays of the configuration.
 pub struct Relays {
     core: Arc<Core>,
     find: Find,
     kept: Vec<(Relay, Running)>,
-    /// Follows the pulls that clients of the API want.
+    /// Follows the relays that clients of the API want.
     wanted: Option<Task<()>>,
 }
 
@@ -75,7 +75,7 @@ impl Relays {
     /// want.
     pub async fn follow(&mut self) {
         let (core, find) = (&self.core, self.find);
-        self.wanted.get_or_insert_with(|| core.executor.spawn(wanted::follow(core.clone(), find)));
+        self.wanted.get_or_insert_with(|| core.executor.spawn(by_api::follow(core.clone(), find)));
         let config = self.core.config();
         let pulls = config.pull.iter().cloned().map(Relay::Pull);
         let pushes = config.push.iter().cloned().map(Relay::Push);
@@ -113,6 +113,13 @@ impl Relay {
         }
     }
 
+    /// The relay in the list of all.
+    fn told(&self) -> session::Relay {
+        let (_, stream, url) = self.about();
+        let way = if matches!(self, Self::Pull(_)) { Way::Pull } else { Way::Push };
+        session::Relay { way, stream: stream.into(), url: url.clone() }
+    }
+
     fn begin(&self, core: &Arc<Core>, find: Find) -> Option<Running> {
         let pushed = Pushed::default();
         let (direction, job) = match self {
@@ -122,7 +129,8 @@ impl Relay {
             }
             Self::Push(push) if push.is_pattern() => {
                 let direction = find(&push.url.0)?.push?;
-                let each = push_each(direction, core.clone(), push.clone(), pushed.clone());
+                let entry = core.enter_relay(self.told());
+                let each = push_each(direction, core.clone(), push.clone(), pushed.clone(), entry);
                 return Some(Running { task: core.executor.spawn(each), latest: None, pushed });
             }
             Self::Push(push) => {
@@ -130,8 +138,8 @@ impl Relay {
                 (direction, RelayJob::push(core, direction, push, name))
             }
         };
-        let latest = Some(job.latest.clone());
-        Some(Running { task: core.executor.spawn(keep_up(direction, job, Term::Ever)), latest, pushed })
+        let (latest, entry) = (Some(job.latest.clone()), core.enter_relay(self.told()));
+        Some(Running { task: core.executor.spawn(keep_entered(direction, job, Term::Ever, entry)), latest, pushed })
     }
 }
 
@@ -159,8 +167,13 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The shortest interval between searches for streams that match a pattern: streams may come and go continuously.
 const SEARCH_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Runs one session after another, with its row in the list of relays until then.
+async fn keep_entered(direction: Direction, job: RelayJob, term: Term, entry: RelayEntry) {
+    keep_up(direction, job, term, entry.number).await;
+}
+
 /// Pushes every stream whose name matches the pattern, under its own name.
-async fn push_each(direction: Direction, core: Arc<Core>, push: Push, pushed: Pushed) {
+async fn push_each(direction: Direction, core: Arc<Core>, push: Push, pushed: Pushed, _entry: RelayEntry) {
     let mut events = core.hub.events(Interest { name: None, kinds: &[EventKind::Open] });
     loop {
         push_new(direction, &core, &push, &pushed);
@@ -187,7 +200,9 @@ fn push_new(direction: Direction, core: &Arc<Core>, push: &Push, pushed: &Pushed
         let mut job = RelayJob::push(core, direction, push, name.clone());
         job.url = job.url.of_stream(name.as_str());
         let latest = job.latest.clone();
-        let task = core.executor.spawn(keep_up(direction, job, Term::Published(pushed.clone())));
+        let told = session::Relay { way: Way::Push, stream: name.to_string(), url: job.url.clone() };
+        let (entry, term) = (core.enter_relay(told), Term::Published(pushed.clone()));
+        let task = core.executor.spawn(keep_entered(direction, job, term, entry));
         sessions.insert(name.clone(), (task, latest));
     }
 }

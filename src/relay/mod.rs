@@ -1,6 +1,7 @@
 //! Relays: streams that are pulled from other servers and pushed to them. Configured relays are restarted whenever
 //! they end, with every protocol.
 
+mod by_api;
 #[cfg(feature = "record")]
 pub(crate) mod file;
 mod kept;
@@ -17,7 +18,6 @@ mod tls;
 #[cfg(not(feature = "tls"))]
 #[path = "no_tls.rs"]
 mod tls;
-mod wanted;
 
 #[cfg(feature = "record")]
 pub use file::Playback;
@@ -41,7 +41,7 @@ use crate::hub::{Interest, Name, Publisher, Refused, Viewer};
 use crate::net::Fault;
 use crate::net::{Close, Conn, Failed, SocketSizes, Unreached, dial};
 use crate::proto::{Error, Url};
-use crate::session::{Action, Asker, Core, Entrant, Grant, Leave, Refusal, Who};
+use crate::session::{Action, Asker, Core, Entrant, Grant, Leave, Refusal, RelayNumber, RelayState, Who};
 
 /// The relays of one protocol.
 pub struct Carrier {
@@ -163,12 +163,13 @@ const MAX_URL: usize = 2048;
 /// The timeout for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Runs one session after another.
-async fn keep_up(direction: Direction, mut job: RelayJob, term: Term) {
+/// Runs one session after another, and says in the list of relays how it does.
+async fn keep_up(direction: Direction, mut job: RelayJob, term: Term, number: RelayNumber) {
     let mut events = job.core.hub.events(Interest { name: Some(job.name.clone()), kinds: &[] });
     let mut pause = PAUSES.0;
     while !job.core.watch.stops() {
         while !job.is_wanted(direction) {
+            job.core.relays.report(number, RelayState::Waits);
             match &term {
                 Term::Published(pushed) if kept::leaves(pushed, &job) => return,
                 Term::Published(_) => {}
@@ -179,6 +180,7 @@ async fn keep_up(direction: Direction, mut job: RelayJob, term: Term) {
             return;
         }
         let (begun, before) = (Instant::now(), job.frames(direction));
+        job.core.relays.report(number, RelayState::Runs(job.who.id()));
         job.config = job.core.config();
         job.who.told = matches!(term, Term::Ever) || kept::is_news(&job.core, &job.name);
         let mut session = job.clone();
@@ -208,6 +210,8 @@ async fn keep_up(direction: Direction, mut job: RelayJob, term: Term) {
         }
         let who = job.core.who(direction.prefix()).of(name);
         job.becomes(who);
+        let pauses = RelayState::Pauses(why.to_string().into(), Instant::now() + pause);
+        job.core.relays.report(number, if is_wanted { pauses } else { RelayState::Waits });
         Timer::after(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }

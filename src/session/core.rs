@@ -15,10 +15,10 @@ use super::flood::{Flood, Subject};
 use super::list::Sessions;
 use super::logins::Logins;
 use super::news::Refused;
-use super::pulls::Pulls;
 use super::rates::RateClock;
 use super::recorded::Recorded;
 use super::refusal::OF_CREDENTIALS;
+use super::relays::RelayList;
 use super::reloads::Reloads;
 use super::threads;
 use super::who::{Ids, LOGGED_REFUSALS, Who};
@@ -64,8 +64,8 @@ pub struct Core {
     pub blacklist: Blacklist,
     /// Those who have logged in at the page.
     pub logins: Logins,
-    /// The streams that clients of the API want pulled.
-    pub pulls: Pulls,
+    /// The relays, and what clients of the API want of them.
+    pub relays: RelayList,
     /// Requests to read the configuration again.
     pub reloads: Reloads,
     /// Pairs of ports for RTP.
@@ -130,7 +130,7 @@ impl Core {
             peers: peers(&config, &total),
             blacklist: Blacklist::new(config.api.blacklist),
             logins: Logins::default(),
-            pulls: Pulls::new(config.api_pulls()),
+            relays: RelayList::new(config.api_pulls()),
             reloads: Reloads::default(),
             udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
             throttle: HandshakeThrottle::default(),

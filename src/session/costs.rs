@@ -1,6 +1,6 @@
 //! The memory that all protocols share.
 
-use super::{connections, core, list, threads};
+use super::{connections, core, list, relays, threads};
 #[cfg(feature = "auth")]
 use crate::auth;
 use crate::conf::Cost;
@@ -22,6 +22,7 @@ pub static COSTS: &[&Cost] = &[
     &connections::VIEWERS,
     &connections::SPARE,
     &list::SESSIONS,
+    &relays::RELAYS,
     &connections::ADDRESSES,
     #[cfg(feature = "tls")]
     &connections::TLS,

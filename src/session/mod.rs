@@ -30,6 +30,7 @@ mod recorded;
 mod recorded;
 mod refusal;
 mod reloads;
+mod relays;
 #[cfg(feature = "rtsp")]
 mod rtp_in;
 #[cfg(feature = "rtsp")]
@@ -72,6 +73,10 @@ pub use recorded::Recorded;
 pub use recorded::{Asked, Counts, List, recorded_stream};
 pub use refusal::Refusal;
 pub use reloads::{Mistake, NoReload, ReloadNumber, Reloaded, Reloads};
+pub use relays::{
+    MAX_RELAY_URL, NotAdded, NotRemoved, RELAYS_BY_API, Relay, RelayEntry, RelayList, RelayNumber, RelayRow,
+    RelayState, Terms, Way,
+};
 #[cfg(feature = "rtsp")]
 pub use rtp_in::{RtpIngest, Tracks, announced};
 #[cfg(feature = "rtsp")]

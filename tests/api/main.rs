@@ -24,7 +24,7 @@ use runnel::proto::rtmp::Role;
 use runnel::registry;
 use runnel::relay::Relays;
 use runnel::serve::Server;
-use runnel::session::{Core, PullState};
+use runnel::session::{Core, RelayRow, RelayState};
 
 /// A server inside this program, with its relays.
 struct Served {
@@ -69,6 +69,21 @@ impl Served {
     /// Asks for a change there.
     fn post(&self, path: &str, body: &str) -> Said {
         ask(self.api, &format!("POST {path}"), "Host: 127.0.0.1\r\n", body)
+    }
+
+    /// Asks for an end there.
+    fn delete(&self, path: &str) -> Said {
+        ask(self.api, &format!("DELETE {path}"), "Host: 127.0.0.1\r\n", "")
+    }
+
+    /// Adds a relay.
+    fn relay(&self, body: &str) -> Said {
+        self.post("/api/v1/relays", body)
+    }
+
+    /// The relays, once the answer fits.
+    fn until_relays(&self, fits: impl Fn(&str) -> bool) -> String {
+        until(|| self.get("/api/v1/relays").body, fits)
     }
 
     /// The answer about a stream, once it fits.
@@ -369,7 +384,7 @@ fn a_stream_is_pulled_when_the_api_says_so_and_until_it_says_no() {
     served.until_group("far", |said| said.contains("RTMPPULL2"));
     let kicked = served.post("/api/ctrl/kick_session", r#"{"stream_name":"far","session_id":"RTMPPULL2"}"#).body;
     assert_eq!(kicked, DONE);
-    let ended = || format!("{:?}", served.core.pulls.list());
+    let ended = || format!("{:?}", served.core.relays.list());
     until(ended, |list| list.contains("Ended(\"kicked"));
     assert!(served.post("/api/ctrl/stop_relay_pull", r#"{"stream_name":"far"}"#).body.contains("1003"));
 }
@@ -381,7 +396,7 @@ fn a_pull_gives_up_after_its_attempts_and_waits_for_viewers_if_it_is_to() {
     let start = |body: String| served.post("/api/ctrl/start_relay_pull", &body).body;
     let silent = deaf.local_addr().unwrap();
     start(format!(r#"{{"url":"rtmp://{silent}/live/a","pull_timeout_ms":200,"pull_retry_num":1}}"#));
-    let list = || format!("{:?}", served.core.pulls.list());
+    let list = || format!("{:?}", served.core.relays.list());
     until(list, |list| list.contains("Pauses(\"refused: no media within pull_timeout_ms\""));
     until(list, |list| list.contains("Ended(\"refused: no media within pull_timeout_ms\")"));
 
@@ -389,7 +404,7 @@ fn a_pull_gives_up_after_its_attempts_and_waits_for_viewers_if_it_is_to() {
     let url = format!("rtmp://{}/live/b", origin.rtmp);
     let waits = start(format!(r#"{{"url":"{url}","auto_stop_pull_after_no_out_ms":0}}"#));
     assert!(waits.contains(r#""error_code":2001,"desp":"should auto stop pull""#), "{waits}");
-    assert!(matches!(served.core.pulls.list().last(), Some((_, PullState::Waits))));
+    assert!(matches!(served.core.relays.list().last(), Some(RelayRow { state: RelayState::Waits, .. })));
     for _ in 0..2 {
         let mut player = TcpStream::connect(served.http).unwrap();
         player.write_all(b"GET /live/b.flv HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
@@ -399,7 +414,98 @@ fn a_pull_gives_up_after_its_attempts_and_waits_for_viewers_if_it_is_to() {
     }
     // one that has ended gives its place to another, one that waits does not
     start(format!(r#"{{"url":"{url}","stream_name":"c","auto_stop_pull_after_no_out_ms":0}}"#));
-    assert!(start(format!(r#"{{"url":"{url}","stream_name":"d"}}"#)).contains("api.pulls streams are pulled already"));
+    assert!(
+        start(format!(r#"{{"url":"{url}","stream_name":"d"}}"#))
+            .contains("api.pulls streams are pulled or pushed already")
+    );
+}
+
+#[test]
+fn relays_are_added_told_of_and_removed_whoever_wants_them() {
+    let origin = Served::begin("");
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let far = origin.rtmp;
+    let configured = format!(
+        "[[pull]]\nstream = \"door\"\nurl = \"rtmp://{gone}/live/KEY\"\n\
+         [[push]]\nstream = \"n*\"\nurl = \"rtmp://{far}/copies\"\n"
+    );
+    let served = Served::begin(&format!("api.pulls = 2\n{configured}"));
+    let waits =
+        format!(r#"{{"kind":"push","stream":"n*","url":"rtmp://{far}/********","origin":"config","state":"waits"}}"#);
+    let told = served.until_relays(|said| said.contains("next_attempt_s"));
+    let fails = format!(
+        r#"{{"total":2,"items":[{{"kind":"pull","stream":"door","url":"rtmp://{gone}/live/********","origin":"config","#
+    );
+    assert!(told.starts_with(&fails) && told.ends_with(&format!("{waits}]}}")), "{told}");
+    assert!(told.contains(r#""state":"pause","last_error":"cannot connect: nothing listens on that port","#), "{told}");
+
+    // a stream comes from elsewhere, and a pattern and the API send it back under other names
+    let _publisher = publish(&origin, "far");
+    let pull = format!(r#"{{"kind":"pull","stream":"near","url":"rtmp://{far}/live/far?k=SECRET"}}"#);
+    let added = served.relay(&pull);
+    assert_eq!(added.status, 200, "{}", added.body);
+    let begin = r#"{"kind":"pull","stream":"near","url":"rtmp://"#;
+    assert!(added.body.starts_with(begin) && added.body.contains(r#""origin":"api","state":""#), "{}", added.body);
+    let push = format!(r#"{{"kind":"push","stream":"near","url":"rtmp://{far}/live/back"}}"#);
+    assert_eq!(served.relay(&push).status, 200);
+    let told = served.until_relays(|said| said.matches(r#""state":"running","session":""#).count() == 3);
+    assert!(told.contains(r#""total":5"#) && !told.contains("SECRET") && !told.contains("live/back"), "{told}");
+    origin.until_group("back", |said| said.contains("\"pub\":{\"session_id\":\"RTMPPUBSUB"));
+    origin.until_group("near", |said| said.contains("\"pub\":{\"session_id\":\"RTMPPUBSUB"));
+
+    // what is there already, or has no place
+    assert_eq!((served.relay(&pull).status, served.relay(&push).status), (409, 409));
+    assert_eq!(served.relay(&pull.replace("near", "door")).status, 409, "the configuration has it");
+    let full = served.relay(&push.replace("back", "else"));
+    assert_eq!((full.status, full.body.as_str()), (503, r#"{"error":"api.pulls relays are there already"}"#));
+    let kept = served.delete("/api/v1/relays/pull/door");
+    let sentence = r#"{"error":"the configuration has it: remove it there, and reload the configuration"}"#;
+    assert_eq!((kept.status, kept.body.as_str()), (409, sentence));
+    assert_eq!(served.delete("/api/v1/relays/pull/none").status, 404);
+    assert_eq!(served.delete("/api/v1/relays/other/near").status, 404);
+    let elsewhere = format!("/api/v1/relays/push/near?url=rtmp://{far}/live/other");
+    assert_eq!(served.delete(&elsewhere).status, 404);
+    let gone = served.delete(&format!("/api/v1/relays/push/near?url=rtmp://{far}/live/back"));
+    assert_eq!((gone.status, gone.body.as_str()), (200, "{}"));
+    assert_eq!(served.delete("/api/v1/relays/pull/near").status, 200);
+    served.until_relays(|said| said.contains(r#""total":2"#) && said.contains(&waits));
+    until(|| origin.get("/api/stat/all_group").body, |said| !said.contains("\"near\"") && !said.contains("\"back\""));
+}
+
+#[test]
+fn a_relay_that_cannot_be_is_refused_in_the_configurations_words() {
+    let served = Served::begin("");
+    let own = served.rtmp;
+    for (body, why) in [
+        (r#"{"kind":"pull","stream":"a"}"#.to_string(), "missing field `url`"),
+        (r#"{"kind":"pull","stream":"a","url":"rtmp://h/a","file":"x"}"#.into(), "unknown field `file`"),
+        (r#"{"kind":"both","stream":"a","url":"rtmp://h/a"}"#.into(), "kind: must be "),
+        (r#"{"kind":"pull","stream":"a/b","url":"rtmp://h/a"}"#.into(), "stream: \\\"a/b\\\" is "),
+        (r#"{"kind":"push","stream":"*","url":"rtmp://h/a"}"#.into(), "stream: \\\"*\\\" is "),
+        (r#"{"kind":"pull","stream":"a","url":"file:/etc/passwd"}"#.into(), "url: invalid value: not a valid URL"),
+        (r#"{"kind":"pull","stream":"a","url":"rtmp://"}"#.into(), "url: invalid value: not a valid URL: no host"),
+        (r#"{"kind":"pull","stream":"a","url":"rtmp://h/********"}"#.into(), "url: ******** stands for a secret"),
+        (r#"{"kind":"push","stream":"a","url":"rtmp://h/{name}"}"#.into(), "url: {name} stands for the name only"),
+        (r#"{"kind":"push","stream":"a","url":"rtmp://h/a","retries":1}"#.into(), "are those of pulls"),
+        (r#"{"kind":"pull","stream":"a","url":"rtmp://h/a","timeout_s":0}"#.into(), "timeout_s: must be at least 1"),
+        (r#"{"kind":"pull","stream":"a","url":"rtmp://h/a","retries":-1}"#.into(), "invalid value"),
+        (
+            format!(r#"{{"kind":"pull","stream":"a","url":"rtmp://{own}/live/a"}}"#),
+            "url: must be that of another stream",
+        ),
+        (
+            format!(r#"{{"kind":"push","stream":"a","url":"rtmp://{own}/live/a"}}"#),
+            "url: must be that of another stream",
+        ),
+        (
+            format!(r#"{{"kind":"pull","stream":"a","url":"rtmp://h/{}"}}"#, "x".repeat(2 << 10)),
+            "url: must be of 2048 bytes",
+        ),
+    ] {
+        let said = served.relay(&body);
+        assert!(said.status == 400 && said.body.contains(why), "{body}: {}", said.body);
+    }
+    assert!(served.core.relays.list().is_empty());
 }
 
 #[test]

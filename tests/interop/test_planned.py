@@ -51,7 +51,8 @@ UNFILLED = {
     "requests for files": "a test of its own has them",
     "recordings: memory": "it is what waits for a disk, and this one does not stand still",
     "further threads for disks": "they begin where a disk stands still",
-    "pulls by the API": "all are taken at the start, and none ends",
+    "relays by the API": "all are taken at the start, and none ends",
+    "relays of the configuration": "none of them begins or ends here",
 }
 
 
@@ -241,7 +242,7 @@ class Filled(Planned):
         for number in range(self.count["refused addresses"]):
             address = {"ip": f"192.0.2.{number}", "duration_sec": 3600}
             self.assertEqual(self.control("add_ip_blacklist", address)["error_code"], 0)
-        pulls = self.count["pulls by the API"]
+        pulls = self.count["relays by the API"]
         for number in range(pulls + 1):
             pull = {"url": "rtmp://127.0.0.1:1/live/a", "stream_name": f"absent{number}"}
             said = self.control("start_relay_pull", {**pull, "auto_stop_pull_after_no_out_ms": 0})
@@ -294,7 +295,7 @@ class Filled(Planned):
             "connections not let in yet": metric("runnel_connections") - let_in,
             "RTSP over UDP: port pairs": metric("runnel_udp_pairs"),
             # those that pulls may have are no client's
-            "TLS": sum(self.open[port] for port in self.sealed) + self.count["pulls by the API"],
+            "TLS": sum(self.open[port] for port in self.sealed) + self.count["relays by the API"],
             "recordings": metric("runnel_recordings"),
             "HLS segments": min(metric("runnel_hls_streams"), 1),
             "refused addresses": len(json.loads(self.page("/api/stat/ip_blacklist"))["data"]["ips"]),

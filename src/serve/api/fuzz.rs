@@ -2,11 +2,11 @@
 
 use super::lal::{Address, Kick, Refused, parse};
 use super::pulls::{Pull, Stop};
-use crate::session::WantedPull;
+use crate::session::Relay;
 
 /// The number of changes for which a body has the fields, and the pull that it asks for.
-pub fn understand_body(body: &[u8]) -> (usize, Option<WantedPull>) {
-    let pull = parse::<Pull>(body).and_then(|pull| pull.wanted().ok());
+pub fn understand_body(body: &[u8]) -> (usize, Option<Relay>) {
+    let pull = parse::<Pull>(body).and_then(|pull| pull.wanted().ok().map(|(_, relay, _)| relay));
     let others = [
         parse::<Kick>(body).is_some(),
         parse::<Refused>(body).is_some(),

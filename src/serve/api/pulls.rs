@@ -13,7 +13,7 @@ use crate::hub::Name;
 use crate::lal::{Base, Outcome, Role};
 use crate::reactor::Timer;
 use crate::serve::http::{Answer, Exchange};
-use crate::session::{MAX_PULL_URL, PullState, Session, WantedPull};
+use crate::session::{MAX_RELAY_URL, Relay, RelayState, Session, Terms, Way};
 
 /// A stream to pull. `debug_dump_packet`, a file for what RTSP sends, is passed over: nothing is written to a disk.
 #[derive(Deserialize)]
@@ -62,19 +62,19 @@ pub(in crate::serve) fn begin(exchange: Exchange) -> Answer {
         let none = Begun { stream_name: "", session_id: String::new() };
         said(exchange, &why.with(&none))
     };
-    let wanted = match read::<Pull>(&exchange).ok_or(Outcome::NoParameter).and_then(Pull::wanted) {
+    let (name, relay, terms) = match read::<Pull>(&exchange).ok_or(Outcome::NoParameter).and_then(Pull::wanted) {
         Ok(wanted) => wanted,
         Err(why) => return refuse(&exchange, why),
     };
     let core = &exchange.server.core;
-    let stream = core.hub.find(&wanted.stream);
+    let stream = core.hub.find(&name);
     if stream.as_ref().is_some_and(|stream| stream.is_live()) {
         return refuse(&exchange, Outcome::NoPull("lal.logic: in stream already exist at group"));
     }
-    let waits = wanted.idle == Some(Duration::ZERO) && !stream.is_some_and(|stream| stream.is_watched());
-    let (name, url) = (wanted.stream.clone(), wanted.url.clone());
-    let Ok(number) = core.pulls.want(wanted) else {
-        return refuse(&exchange, Outcome::NoPull("api.pulls streams are pulled already"));
+    let waits = terms.idle == Some(Duration::ZERO) && !stream.is_some_and(|stream| stream.is_watched());
+    let url = relay.url.clone();
+    let Ok(number) = core.relays.replace(relay, terms) else {
+        return refuse(&exchange, Outcome::NoPull("api.pulls streams are pulled or pushed already"));
     };
     log::info!("stream={name} is pulled from {url} by the API, peer={}", exchange.peer);
     if waits {
@@ -82,14 +82,14 @@ pub(in crate::serve) fn begin(exchange: Exchange) -> Answer {
     }
     Answer::later(async move {
         let core = exchange.server.core.clone();
-        let begun = poll_fn(|cx| core.pulls.poll_begun(number, cx));
+        let begun = poll_fn(|cx| core.relays.poll_begun(number, cx));
         let begun = or(begun, async {
             Timer::after(BEGINS_WITHIN).await;
             None
         })
         .await;
         Ok(match begun {
-            Some(PullState::Runs(id)) => {
+            Some(RelayState::Runs(id)) => {
                 let data = Begun { stream_name: name.as_str(), session_id: id.text() };
                 said(&exchange, &Outcome::Done.with(&data))
             }
@@ -109,9 +109,9 @@ pub(in crate::serve) fn stop(exchange: Exchange) -> Answer {
     let core = &exchange.server.core;
     let is_pull = |one: &Session| one.stream == name && Role::of(one).is_some_and(|role| role.base == Base::Pull);
     let running = core.find_session(is_pull);
-    let by_api = core.pulls.stop(&name);
+    let by_api = core.relays.remove(|one| one.way == Way::Pull && one.stream == name.as_str()).ok();
     let id = match (&by_api, running) {
-        (Some(PullState::Runs(id)), _) => Some(*id),
+        (Some(RelayState::Runs(id)), _) => Some(*id),
         (_, Some(ticket)) => core.session_id(ticket).filter(|_| core.kick(ticket)),
         _ => None,
     };
@@ -128,9 +128,9 @@ pub(in crate::serve) fn stop(exchange: Exchange) -> Answer {
 }
 
 impl Pull {
-    /// The pull as the relays know it.
-    pub(super) fn wanted(self) -> Result<WantedPull, Outcome> {
-        if self.url.is_empty() || self.url.len() > MAX_PULL_URL {
+    /// The pull as the relays know it, with its stream.
+    pub(super) fn wanted(self) -> Result<(Name, Relay, Terms), Outcome> {
+        if self.url.is_empty() || self.url.len() > MAX_RELAY_URL {
             return Err(Outcome::NoParameter);
         }
         let url =
@@ -138,14 +138,15 @@ impl Pull {
         let path = url.path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
         let last = path.rsplit('/').next().unwrap_or_default();
         let stream = if self.stream_name.is_empty() { Name::of_url(last) } else { Name::new(&self.stream_name) };
-        Ok(WantedPull {
-            stream: stream.map_err(|_| Outcome::NoParameter)?,
-            url,
+        let stream = stream.map_err(|_| Outcome::NoParameter)?;
+        let terms = Terms {
             udp: self.rtsp_mode == 1,
             timeout: millis(self.pull_timeout_ms).filter(|time| !time.is_zero()).unwrap_or(TIMEOUT),
             retries: u32::try_from(self.pull_retry_num).ok(),
             idle: millis(self.auto_stop_pull_after_no_out_ms),
-        })
+        };
+        let relay = Relay { way: Way::Pull, stream: stream.to_string(), url };
+        Ok((stream, relay, terms))
     }
 }
 

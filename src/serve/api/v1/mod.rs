@@ -9,6 +9,7 @@ mod page;
 pub(in crate::serve) mod plan;
 #[cfg(feature = "record")]
 pub(in crate::serve) mod recordings;
+pub(in crate::serve) mod relays;
 mod reply;
 pub(in crate::serve) mod sessions;
 pub(in crate::serve) mod snapshot;

@@ -1,5 +1,5 @@
-//! Pulls that clients of the API want. They differ from those of the configuration in that they may give up: after a
-//! number of attempts, or as long as nobody watches.
+//! Relays that clients of the API want. Their pulls differ from those of the configuration in that they may give up:
+//! after a number of attempts, or as long as nobody watches.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -10,16 +10,17 @@ use crate::reactor::Timer;
 use smol::Task;
 use smol::future::or;
 
-use super::{Direction, Find, PAUSES, RelayJob, SUCCESS, attempt};
-use crate::hub::{Interest, Reader};
+use super::{Direction, Find, PAUSES, RelayJob, SUCCESS, Term, attempt, keep_up};
+use crate::hub::{Interest, Name, Reader};
 use crate::net::{Close, Reason};
-use crate::session::{Core, PullNumber, PullState, WantedPull};
+use crate::proto::Url;
+use crate::session::{Core, Relay, RelayNumber, RelayState, Terms, Way};
 
 /// A pull.
 struct Kept {
     core: Arc<Core>,
-    number: PullNumber,
-    pull: WantedPull,
+    number: RelayNumber,
+    terms: Terms,
     direction: Direction,
     job: RelayJob,
     events: Reader,
@@ -40,63 +41,83 @@ const NO_MEDIA: &str = "no media within pull_timeout_ms";
 
 /// Runs what clients of the API want, until it is dropped.
 pub(super) async fn follow(core: Arc<Core>, find: Find) {
-    let (mut running, mut seen) = (HashMap::<PullNumber, Task<()>>::new(), 0);
+    let (mut running, mut seen) = (HashMap::<RelayNumber, Task<()>>::new(), 0);
     loop {
-        let wanted = poll_fn(|cx| core.pulls.poll_wanted(&mut seen, cx)).await;
-        let is_wanted = |number: &PullNumber| wanted.iter().any(|(known, _)| known == number);
+        let wanted = poll_fn(|cx| core.relays.poll_wanted(&mut seen, cx)).await;
+        let is_wanted = |number: &RelayNumber| wanted.iter().any(|(known, ..)| known == number);
         let gone: Vec<_> = running.extract_if(|number, _| !is_wanted(number)).collect();
         for (_, task) in gone {
             task.cancel().await;
         }
-        for (number, pull) in wanted {
-            running.entry(number).or_insert_with(|| core.executor.spawn(keep(core.clone(), find, number, pull)));
+        for (number, relay, terms) in wanted {
+            running
+                .entry(number)
+                .or_insert_with(|| core.executor.spawn(keep(core.clone(), find, number, relay, terms)));
         }
     }
 }
 
-async fn keep(core: Arc<Core>, find: Find, number: PullNumber, pull: WantedPull) {
-    let ended = match find(&pull.url).map(|carrier| carrier.pull) {
-        Some(direction) => Kept::new(core.clone(), number, pull, direction).run().await,
+async fn keep(core: Arc<Core>, find: Find, number: RelayNumber, relay: Relay, terms: Terms) {
+    let direction = find(&relay.url).and_then(|carrier| match relay.way {
+        Way::Pull => Some(carrier.pull),
+        Way::Push => carrier.push,
+    });
+    let ended = match direction.zip(Name::new(&relay.stream).ok()) {
         None => "no relay knows its scheme".into(),
+        Some((direction, name)) if relay.way == Way::Push => {
+            let job = RelayJob::wanted(&core, direction, name, relay.url, terms.udp);
+            keep_up(direction, RelayJob { on_demand: true, ..job }, Term::Ever, number).await;
+            Close::Shutdown.to_string().into()
+        }
+        Some((direction, name)) => {
+            let job = RelayJob::wanted(&core, direction, name, relay.url, terms.udp);
+            Kept::new(number, terms, direction, job).run().await
+        }
     };
-    core.pulls.report(number, PullState::Ended(ended));
+    core.relays.report(number, RelayState::Ended(ended));
+}
+
+impl RelayJob {
+    /// The job of a relay by the API, which trusts the usual authorities.
+    fn wanted(core: &Arc<Core>, direction: Direction, name: Name, url: Url, udp: bool) -> Self {
+        let (who, core, config) = (core.who(direction.prefix()).of(&name), core.clone(), core.config());
+        let latest = Arc::new(Mutex::new(who.clone()));
+        let (insecure, ca, on_demand, once) = (false, String::new(), false, false);
+        Self { core, config, name, url, udp, insecure, ca, on_demand, once, who, latest }
+    }
 }
 
 impl Kept {
-    fn new(core: Arc<Core>, number: PullNumber, pull: WantedPull, direction: Direction) -> Self {
-        let (name, url, config) = (pull.stream.clone(), pull.url.clone(), core.config());
-        let events = core.hub.events(Interest { name: Some(name.clone()), kinds: &[] });
-        let who = core.who(direction.prefix()).of(&name);
-        let (udp, latest) = (pull.udp, Arc::new(Mutex::new(who.clone())));
-        let (insecure, ca, on_demand, once) = (false, String::new(), false, false);
-        let job = RelayJob { core: core.clone(), config, name, url, udp, insecure, ca, on_demand, once, who, latest };
-        Self { core, number, pull, direction, job, events }
+    fn new(number: RelayNumber, terms: Terms, direction: Direction, job: RelayJob) -> Self {
+        let events = job.core.hub.events(Interest { name: Some(job.name.clone()), kinds: &[] });
+        Self { core: job.core.clone(), number, terms, direction, job, events }
     }
 
     /// Runs one session after another. Gives the reason why no more follow.
     async fn run(mut self) -> Box<str> {
         let (mut pause, mut left, mut waits_for_viewers) =
-            (PAUSES.0, self.pull.retries, self.pull.idle == Some(Duration::ZERO));
+            (PAUSES.0, self.terms.retries, self.terms.idle == Some(Duration::ZERO));
         loop {
             self.wait(waits_for_viewers).await;
             if self.core.watch.stops() {
                 return Close::Shutdown.to_string().into();
             }
             let begun = Instant::now();
-            self.core.pulls.report(self.number, PullState::Runs(self.job.who.id()));
+            self.core.relays.report(self.number, RelayState::Runs(self.job.who.id()));
             let (over, who) = self.session().await;
-            let (url, name, time) = (&self.pull.url, &self.pull.stream, begun.elapsed().as_secs());
+            let (url, name) = (self.job.url.clone(), self.job.name.clone());
+            let time = begun.elapsed().as_secs();
             if self.core.watch.stops() {
                 log::info!("{who} pulling {name} {url}: ends with the server ({time} s)");
                 return Close::Shutdown.to_string().into();
             }
-            let next = self.core.who(self.direction.prefix()).of(name);
+            let next = self.core.who(self.direction.prefix()).of(&name);
             self.job.becomes(next);
             let why = match over {
                 Over::Unwatched => {
                     log::info!("{who} pulling {name} {url}: nobody watches ({time} s)");
-                    self.core.pulls.report(self.number, PullState::Waits);
-                    (pause, left, waits_for_viewers) = (PAUSES.0, self.pull.retries, true);
+                    self.core.relays.report(self.number, RelayState::Waits);
+                    (pause, left, waits_for_viewers) = (PAUSES.0, self.terms.retries, true);
                     continue;
                 }
                 Over::Ended(why) => why,
@@ -109,7 +130,7 @@ impl Kept {
             left = left.map(|left| left - 1);
             pause = if begun.elapsed() >= SUCCESS { PAUSES.0 } else { pause };
             log::warn!("{who} pulling {name} {url}: {why}; again in {} s ({time} s)", pause.as_secs());
-            self.core.pulls.report(self.number, PullState::Pauses(why.to_string().into(), Instant::now() + pause));
+            self.core.relays.report(self.number, RelayState::Pauses(why.to_string().into(), Instant::now() + pause));
             Timer::after(pause).await;
             pause = (pause * 2).min(PAUSES.1);
         }
@@ -119,7 +140,7 @@ impl Kept {
     async fn wait(&mut self, for_viewers: bool) {
         self.job.on_demand = for_viewers;
         while !self.job.is_wanted(self.direction) && !self.core.watch.stops() {
-            self.core.pulls.report(self.number, PullState::Waits);
+            self.core.relays.report(self.number, RelayState::Waits);
             poll_fn(|cx| self.events.poll_news(cx)).await;
         }
         self.job.on_demand = false;
@@ -136,7 +157,7 @@ impl Kept {
 
     /// Ready if no media came in time.
     async fn fails_to_begin(&self) -> Over {
-        Timer::after(self.pull.timeout).await;
+        Timer::after(self.terms.timeout).await;
         let id = super::kept::lock(&self.job.latest).id();
         if self.core.publishes(id) {
             return std::future::pending().await;
@@ -146,11 +167,11 @@ impl Kept {
 
     /// Ready once nobody has watched for as long as the client allows.
     async fn is_unwatched(&self) -> Over {
-        let Some(idle) = self.pull.idle else { return std::future::pending().await };
+        let Some(idle) = self.terms.idle else { return std::future::pending().await };
         let mut since = Instant::now();
         loop {
             let now = Timer::after(LOOK.min(idle.max(Duration::from_millis(100)))).await;
-            if self.core.hub.find(&self.pull.stream).is_some_and(|stream| stream.is_watched()) {
+            if self.core.hub.find(&self.job.name).is_some_and(|stream| stream.is_watched()) {
                 since = now;
             } else if now.saturating_duration_since(since) >= idle {
                 return Over::Unwatched;
