@@ -115,6 +115,7 @@ pub static PROTOCOLS: &[Protocol] = &[
         costs: &[
             &session::BLACKLIST,
             &session::RELAYS_BY_API,
+            &session::PERSIST,
             &session::LOGINS,
             &device::log::KEPT_LINES,
             &serve::SOCKET_CLIENTS,

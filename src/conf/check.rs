@@ -124,6 +124,11 @@ impl Config {
                 "api.socket",
                 "a path from the root on of at most 107 bytes, such as \"/run/runnel.sock\", or empty",
             ),
+            (
+                !self.api.persist.is_empty() && (!self.api.persist.starts_with('/') || self.api.persist.ends_with('/')),
+                "api.persist",
+                "the absolute path of a file, or empty",
+            ),
             (self.log.max_size.0 < 4 << 10, "log.max_size", "at least \"4KiB\""),
             (
                 self.log.kept.0 != 0 && !(2 << 10..=16 << 20).contains(&self.log.kept.0),

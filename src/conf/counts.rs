@@ -70,6 +70,11 @@ impl Config {
         if self.api_socket().is_some() { MAX_SOCKET_CLIENTS } else { 0 }
     }
 
+    /// The file that keeps what clients of the API changed.
+    pub fn persist(&self) -> Option<&Path> {
+        Some(Path::new(&self.api.persist)).filter(|path| self.api.enable && !path.as_os_str().is_empty())
+    }
+
     /// The most pairs of UDP ports at once.
     pub fn udp_pairs(&self) -> usize {
         if self.rtsp.enable && self.rtsp.udp { self.rtsp.udp_pairs } else { 0 }

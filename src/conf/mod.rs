@@ -217,6 +217,7 @@ tables! {
         pub origins: Vec<String> => live,
         pub pulls: usize,
         pub blacklist: usize,
+        pub persist: String,
     }
 
     pub struct Metrics {

@@ -94,7 +94,7 @@ fn without_password(text: String) -> String {
         return text;
     }
     match Url::parse(&text) {
-        Ok(url) => url.masked(MASK),
+        Ok(url) => url.masked(),
         Err(_) if text.contains('@') => MASK.into(),
         Err(_) => text,
     }

@@ -172,6 +172,9 @@ pub fn places(config: &Config) -> Vec<Place> {
     places.extend(config.key_files().map(|(key, file)| Place::new(key, file.as_ref(), readable)));
     places.extend(config.programs().map(|(key, file)| Place::new(key, file.as_ref(), runs)));
     places.extend(record::places(config));
+    if let Some(folder) = config.persist().and_then(Path::parent) {
+        places.push(Place::new("api.persist".into(), folder, makes_files));
+    }
     if !config.http.root.is_empty() {
         places.push(Place::new("http.root".into(), config.http.root.as_ref(), listed));
     }

@@ -120,6 +120,16 @@ impl Url {
         format!("{}://{}", self.scheme, self.authority())
     }
 
+    /// The URL with user and password, as `parse` reads it.
+    pub fn whole(&self) -> String {
+        let basic = if self.basic { BASIC } else { "" };
+        let password =
+            if self.password.is_empty() { String::new() } else { format!(":{}", encode_all(&self.password)) };
+        let user = format!("{}{basic}{password}", encode_all(&self.user));
+        let at = if user.is_empty() { "" } else { "@" };
+        format!("{}://{user}{at}{}{}", self.scheme, self.authority(), self.path)
+    }
+
     /// The URL with `MASK` for what may be a secret: the password, the query, and the last item of the path, which is a
     /// key with RTMP and may be one with HTTP.
     pub fn masked(&self) -> String {
@@ -196,6 +206,15 @@ fn split_port(host: &str) -> Result<(&str, Option<u16>), &'static str> {
     port.parse().map(|port| (name, Some(port))).map_err(|_| "the port is not a number")
 }
 
+/// Encodes everything that could separate parts of a URL.
+fn encode_all(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
 /// Decodes percent codes; invalid codes stay unchanged.
 fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
@@ -258,6 +277,20 @@ mod tests {
         assert_eq!((url.host.as_str(), url.port, url.target().as_str()), ("::1", None, "rtmp://[::1]/live/a"));
         let url = Url::parse("rtsp://cam").unwrap();
         assert_eq!((url.host.as_str(), url.path.as_str()), ("cam", ""));
+    }
+
+    #[test]
+    fn a_whole_url_is_read_as_it_was() {
+        for text in [
+            "rtsp://us%40er;AUTH=BASIC:p%3A%2F%25%C3%A9@10.0.0.7:554/a?b=c",
+            "rtmp://[::1]/live/KEY?x=y@z",
+            "rtsp://:p@h/a",
+            "rtsp://u@h",
+            "rtsp://u:p@h/w@10.0.0.5/a",
+        ] {
+            let url = Url::parse(text).unwrap();
+            assert_eq!(Url::parse(&url.whole()).as_ref(), Ok(&url), "{text}: {}", url.whole());
+        }
     }
 
     #[test]

@@ -74,7 +74,10 @@ async fn keep(core: Arc<Core>, find: Find, number: RelayNumber, relay: Relay, te
             Kept::new(number, terms, direction, job).run().await
         }
     };
-    core.relays.report(number, RelayState::Ended(ended));
+    // what ends with the server begins with the next
+    if !core.watch.stops() {
+        core.relays.report(number, RelayState::Ended(ended));
+    }
 }
 
 impl RelayJob {

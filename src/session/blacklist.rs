@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,8 @@ pub struct Blacklist {
     /// The most rows.
     most: usize,
     rows: Mutex<BTreeMap<IpAddr, Instant>>,
+    /// Counts changes, and wraps.
+    edits: AtomicUsize,
 }
 
 /// The reason why an address is not added: the table is full.
@@ -36,7 +39,7 @@ pub static BLACKLIST: Cost = Cost {
 impl Blacklist {
     /// A table of `most` rows.
     pub(super) fn new(most: usize) -> Self {
-        Self { most, rows: Mutex::default() }
+        Self { most, rows: Mutex::default(), edits: AtomicUsize::new(0) }
     }
 
     /// Refuses an address from now on for `time`.
@@ -48,12 +51,21 @@ impl Blacklist {
             return Err(TooManyAddresses);
         }
         rows.insert(address, end);
+        self.edits.fetch_add(1, Relaxed);
         Ok(())
     }
 
     /// Refuses an address no longer; false if it was not refused.
     pub fn remove(&self, address: IpAddr, now: Instant) -> bool {
-        self.lock(now).remove(&address.to_canonical()).is_some()
+        let is_removed = self.lock(now).remove(&address.to_canonical()).is_some();
+        self.edits.fetch_add(1, Relaxed);
+        is_removed
+    }
+
+    /// The number of changes.
+    #[cfg(feature = "api")]
+    pub(super) fn edits(&self) -> usize {
+        self.edits.load(Relaxed)
     }
 
     /// Whether an address is refused.

@@ -22,6 +22,11 @@ mod overview;
 mod pulls;
 #[cfg(feature = "record")]
 mod question;
+#[cfg(not(feature = "api"))]
+#[path = "no_persist.rs"]
+mod persist;
+#[cfg(feature = "api")]
+mod persist;
 mod rates;
 #[cfg(feature = "record")]
 mod recorded;
@@ -67,6 +72,9 @@ pub use overview::{Charged, Company, SessionState};
 pub use pulls::{MAX_PULL_URL, PULLS, PullNumber, PullState, Pulls, TooManyPulls, WantedPull};
 #[cfg(feature = "record")]
 pub use question::{Doomed, Found, Kept, MOST_TOLD, Question, Told};
+#[cfg(feature = "api")]
+pub use persist::PERSIST;
+pub use persist::Persist;
 pub use rates::Flow;
 pub use recorded::Recorded;
 #[cfg(feature = "record")]

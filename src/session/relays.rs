@@ -107,6 +107,8 @@ struct State {
     last: u32,
     /// Counts changes of what is wanted by the API, and wraps.
     changes: u32,
+    /// Counts changes of what is worth keeping, and wraps.
+    edits: u32,
     /// Wakes the relays.
     follower: Option<Waker>,
 }
@@ -254,6 +256,7 @@ impl RelayList {
     /// Sets the state of a relay, if it is still there.
     pub fn report(&self, number: RelayNumber, now: RelayState) {
         let mut state = self.lock();
+        state.edits = state.edits.wrapping_add(u32::from(matches!(now, RelayState::Ended(_))));
         if let Some(row) = state.row(number) {
             if let RelayState::Pauses(why, _) | RelayState::Ended(why) = &now {
                 row.told.last_error = Some(why.clone());
@@ -261,6 +264,12 @@ impl RelayList {
             row.told.state = now;
             row.asker.take().into_iter().for_each(Waker::wake);
         }
+    }
+
+    /// The number of changes of what is worth keeping: what is wanted by the API, and has not ended.
+    #[cfg(feature = "api")]
+    pub(super) fn edits(&self) -> u32 {
+        self.lock().edits
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -290,6 +299,7 @@ impl State {
 
     fn changed(&mut self) {
         self.changes = self.changes.wrapping_add(1);
+        self.edits = self.edits.wrapping_add(1);
         self.follower.take().into_iter().for_each(Waker::wake);
     }
 }

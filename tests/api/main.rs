@@ -574,3 +574,44 @@ fn a_snapshot_waits_for_a_key_frame_and_is_charged_until_it_is_sent() {
     drop(all);
     assert_eq!(ask().body, body);
 }
+
+/// A program whose API keeps its changes in the file.
+fn keeping(file: &std::path::Path) -> (program::Program, SocketAddr) {
+    let [api, ..] = program::free_ports();
+    let keys = format!("api.listen = \"{api}\"\napi.persist = {file:?}\nprofile = \"box\"\n");
+    let running = program::Program::start(&keys);
+    running.says("api listens on");
+    (running, api)
+}
+
+#[test]
+fn what_the_api_changed_is_there_after_an_end_and_after_a_crash_and_a_broken_file_stops_no_start() {
+    let file = program::File::new("{\"relays\":[");
+    let ask = |api, line: &str, body: &str| ask(api, line, "Host: 127.0.0.1\r\n", body).body;
+    let relays = |api| ask(api, "GET /api/v1/relays", "");
+    let (running, api) = keeping(&file.0);
+    running.says("column 11; nothing of it is restored, and it is kept as ");
+    let aside = program::File(file.0.with_extension("toml.broken"));
+    assert_eq!(std::fs::read_to_string(&aside.0).unwrap(), "{\"relays\":[");
+    let add = |api, stream: &str| {
+        let body = format!(r#"{{"kind":"push","stream":"{stream}","url":"rtmp://127.0.0.1:1/live/KEY"}}"#);
+        assert!(ask(api, "POST /api/v1/relays", &body).contains(r#""origin":"api""#));
+    };
+    add(api, "ended");
+    let refused = ask(api, "POST /api/ctrl/add_ip_blacklist", r#"{"ip":"192.0.2.1","duration_sec":600}"#);
+    assert_eq!(refused, DONE);
+    running.signal("TERM");
+    running.end();
+
+    let (running, api) = keeping(&file.0);
+    until(|| relays(api), |said| said.contains("\"ended\""));
+    assert!(ask(api, "GET /api/stat/ip_blacklist", "").contains("192.0.2.1"));
+    // it is written soon, and survives what ends without a farewell
+    add(api, "crashed");
+    until(|| std::fs::read_to_string(&file.0).unwrap(), |text| text.contains("\"crashed\""));
+    running.signal("KILL");
+    drop(running);
+
+    let (_running, api) = keeping(&file.0);
+    until(|| relays(api), |said| said.contains("\"ended\"") && said.contains("\"crashed\""));
+}

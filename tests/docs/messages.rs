@@ -62,6 +62,7 @@ fn values_out_of_range() {
             "r.toml: line 2: process.watchdog: must be a device such as \"/dev/watchdog\"",
         ),
         ("metrics.streams = 1001", "r.toml: line 1: metrics.streams: must be at most 1000"),
+        ("api.persist = \"api.json\"", "r.toml: line 1: api.persist: must be the absolute path of a file, or empty"),
         ("log.max_size = \"1KiB\"", "r.toml: line 1: log.max_size: must be at least \"4KiB\""),
         (
             "log.kept = \"1KiB\"",

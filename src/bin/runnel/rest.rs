@@ -1,4 +1,4 @@
-//! Relays, recordings and notifications, which are updated with the configuration.
+//! Relays, recordings and notifications, which are updated with the configuration, and what keeps changes by the API.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use runnel::record::{Prepared, Recorder, Unready};
 use runnel::registry;
 use runnel::relay::Relays;
 use runnel::serve::Server;
-use runnel::session::Core;
+use runnel::session::{Core, Persist};
 #[cfg(feature = "record")]
 use smol::future::zip;
 
@@ -25,6 +25,7 @@ pub struct Rest {
     relays: Relays,
     recorder: Recorder,
     notifier: Notifier,
+    persist: Persist,
 }
 
 /// The longest time for connections to end.
@@ -36,6 +37,7 @@ impl Rest {
             relays: Relays::new(core, registry::carrier),
             recorder: Recorder::new(core),
             notifier: Notifier::new(core),
+            persist: Persist::new(core),
         }
     }
 
@@ -48,6 +50,8 @@ impl Rest {
     pub async fn follow(&mut self, prepared: Prepared) {
         self.notifier.follow().await;
         self.relays.follow().await;
+        // relays of the configuration go before those that were added
+        self.persist.begin();
         self.recorder.follow(prepared).await;
     }
 
@@ -56,12 +60,14 @@ impl Rest {
     pub async fn stop(self, server: &Server) {
         let closed = zip(server.stop(MAX_STOP), self.recorder.stop());
         zip(self.relays.stop(), closed).await;
+        self.persist.stop().await;
         self.notifier.stop().await;
     }
     /// Ends all in order, including the server.
     #[cfg(not(feature = "record"))]
     pub async fn stop(self, server: &Server) {
         server.stop(MAX_STOP).await;
+        self.persist.stop().await;
         self.notifier.stop().await;
     }
 }
