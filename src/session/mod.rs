@@ -19,14 +19,13 @@ mod logins;
 mod news;
 #[cfg(feature = "http")]
 mod overview;
-mod pulls;
-#[cfg(feature = "record")]
-mod question;
 #[cfg(not(feature = "api"))]
 #[path = "no_persist.rs"]
 mod persist;
 #[cfg(feature = "api")]
 mod persist;
+#[cfg(feature = "record")]
+mod question;
 mod rates;
 #[cfg(feature = "record")]
 mod recorded;
@@ -34,8 +33,8 @@ mod recorded;
 #[path = "no_recorded.rs"]
 mod recorded;
 mod refusal;
-mod reloads;
 mod relays;
+mod reloads;
 #[cfg(feature = "rtsp")]
 mod rtp_in;
 #[cfg(feature = "rtsp")]
@@ -69,22 +68,21 @@ pub use logins::{LOGIN_LASTS, LOGINS, Logins};
 pub use news::{Connection, Fact, Finished, Missed, News, NewsReader, Refused, Segment, SessionNews};
 #[cfg(feature = "http")]
 pub use overview::{Charged, Company, SessionState};
-pub use pulls::{MAX_PULL_URL, PULLS, PullNumber, PullState, Pulls, TooManyPulls, WantedPull};
-#[cfg(feature = "record")]
-pub use question::{Doomed, Found, Kept, MOST_TOLD, Question, Told};
 #[cfg(feature = "api")]
 pub use persist::PERSIST;
 pub use persist::Persist;
+#[cfg(feature = "record")]
+pub use question::{Doomed, Found, Kept, MOST_TOLD, Question, Told};
 pub use rates::Flow;
 pub use recorded::Recorded;
 #[cfg(feature = "record")]
 pub use recorded::{Asked, Counts, List, recorded_stream};
 pub use refusal::Refusal;
-pub use reloads::{Mistake, NoReload, ReloadNumber, Reloaded, Reloads};
 pub use relays::{
     MAX_RELAY_URL, NotAdded, NotRemoved, RELAYS_BY_API, Relay, RelayEntry, RelayList, RelayNumber, RelayRow,
     RelayState, Terms, Way,
 };
+pub use reloads::{Mistake, NoReload, ReloadNumber, Reloaded, Reloads};
 #[cfg(feature = "rtsp")]
 pub use rtp_in::{RtpIngest, Tracks, announced};
 #[cfg(feature = "rtsp")]

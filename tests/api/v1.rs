@@ -12,10 +12,6 @@ use super::*;
 const LOCAL: &str = "Host: 127.0.0.1\r\n";
 
 impl Served {
-    fn delete(&self, path: &str) -> Said {
-        ask(self.api, &format!("DELETE {path}"), LOCAL, "")
-    }
-
     /// Lists a player of HLS, which has no connection.
     fn enter(&self, stream: &str, url: &str) -> Entry {
         let who = self.core.who("HLSSUB").at("192.0.2.1:9".parse().unwrap());
