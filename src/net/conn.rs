@@ -68,6 +68,18 @@ pub struct SocketSizes {
     pub receive: usize,
 }
 
+impl SocketSizes {
+    /// The kernel's memory of a socket. It doubles the requested sizes, for its own structures.
+    pub fn in_kernel(self) -> usize {
+        self.send.saturating_add(self.receive).saturating_mul(2)
+    }
+
+    /// The same of a stream socket, which can exceed its send buffer by one write.
+    pub fn of_stream(self) -> usize {
+        self.in_kernel().saturating_add(self.send)
+    }
+}
+
 /// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {

@@ -1,8 +1,11 @@
 //! HTTP requests to other servers, under TLS or not: one connection each. RFC 9110, RFC 9112.
 
+mod contact;
 mod download;
 mod errand;
 mod failure;
+#[cfg_attr(not(feature = "tls"), path = "fetch/no_seals.rs")]
+mod seals;
 
 use std::fmt;
 use std::future::Future;
@@ -17,6 +20,7 @@ use super::{HandshakeThrottle, Trust};
 use crate::budget::Account;
 use crate::proto::Url;
 use crate::proto::http::Method;
+pub use contact::Contact;
 pub use download::{Download, Fetched};
 use errand::Errand;
 pub use failure::Failure;

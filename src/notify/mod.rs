@@ -10,11 +10,6 @@ mod feed;
 mod output;
 mod post;
 mod queue;
-#[cfg(feature = "tls")]
-mod tls;
-#[cfg(not(feature = "tls"))]
-#[path = "no_tls.rs"]
-mod tls;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,9 +20,10 @@ use smol::future::or;
 
 use crate::budget::Key::{Count, Size};
 use crate::conf::{Config, Cost, Event, Notify};
-use crate::net::{Gate, Watch, random};
+use crate::net::fetch::Contact;
+use crate::net::random;
 use crate::reactor::Timer;
-use crate::session::{Core, NewsReader, stream_buffers};
+use crate::session::{Core, NewsReader};
 use exec::Commands;
 use feed::Feed;
 use post::Post;
@@ -76,7 +72,7 @@ static RECEIVERS: Cost = Cost {
     keys: &[Count("notifications.events"), Size("notifications.memory")],
     count: |all| all.notify.len(),
     user: |all| TASK + HEADS + all.notifications.events * PLACE + 2 * all.notifications.memory.0,
-    kernel: |_| stream_buffers(post::SIZES),
+    kernel: |_| Contact::SIZES.of_stream(),
 };
 
 /// The bytes of a place in a queue.
@@ -159,10 +155,10 @@ impl Notifier {
         if is_start && to.events.contains(&Event::ServerStart) {
             queue.offer(Event::ServerStart, body::server(&core).as_bytes());
         }
-        let (gate, watch) = (Gate::new(1), Watch::default());
+        let contact = Contact::new(&to.ca, to.insecure, 1, &core.throttle);
         // numbers begin anew with each receiver, also after a reload
         let boot = format!("{:016x}", random::number()).into();
-        let post = Post { core, to: to.clone(), queue: queue.clone(), account, boot, gate, watch, is_failing: false };
+        let post = Post { core, to: to.clone(), queue: queue.clone(), account, boot, contact, is_failing: false };
         Receiver { to: to.clone(), queue, task: self.core.executor.spawn(post.run()) }
     }
 }
@@ -188,8 +184,8 @@ mod tests {
         let core = Core::new(config.clone(), crate::registry::costs(), Arc::default());
         let (account, to) = (core.total.child("notify", HEADS), config.notify[0].clone());
         let queue = Arc::new(Queue::new(account.clone(), 9));
-        let (gate, watch, boot) = (Gate::new(1), Watch::default(), "".into());
-        let post = Post { core: core.clone(), to, queue, account, boot, gate, watch, is_failing: false };
+        let (contact, boot) = (Contact::new("", false, 1, &core.throttle), "".into());
+        let post = Post { core: core.clone(), to, queue, account, boot, contact, is_failing: false };
         let [post, commands] = [size_of_val(&post.run()), exec::size()];
         // the rest is for the connection, and for what a command is run by
         assert!(post <= TASK * 3 / 4 && commands <= COMMAND / 8, "{post} and {commands} bytes");

@@ -13,8 +13,7 @@ use super::body;
 use super::queue::{Lost, Next, Queue, QueuedEvent};
 use crate::budget::Account;
 use crate::conf::{Event, Notify, Secret};
-use crate::net::fetch::{Failure, Limits, Request};
-use crate::net::{Gate, SocketSizes, Watch};
+use crate::net::fetch::{Contact, Failure, Limits, Request};
 use crate::proto::Url;
 use crate::proto::http::Method;
 use crate::reactor::Timer;
@@ -30,8 +29,7 @@ pub(super) struct Post {
     /// The beginning of all ids.
     pub boot: Arc<str>,
     /// Its connection, one at a time. It outlives those of clients when the server stops.
-    pub gate: Gate,
-    pub watch: Watch,
+    pub contact: Contact,
     /// True if the last event was not taken.
     pub is_failing: bool,
 }
@@ -68,8 +66,6 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// The time after which an event is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// The socket buffers of a connection, in bytes.
-pub(super) const SIZES: SocketSizes = SocketSizes { send: 8 << 10, receive: 8 << 10 };
 /// Statuses below 500 after which another attempt may succeed. RFC 9110 section 15.5.9, RFC 6585 section 4.
 const TRANSIENT: [u16; 2] = [408, 429];
 
@@ -143,7 +139,6 @@ impl Post {
     }
 
     async fn attempt(&mut self, queued: &QueuedEvent) -> Outcome {
-        self.watch.sweep(Instant::now());
         let late = async {
             Timer::after(TIMEOUT).await;
             Err(Failure::Late)
@@ -169,7 +164,7 @@ impl Post {
         let url = Url { path: url.path.replace("{event}", name), ..url };
         let request = Request { method: Method::Post, url: &url, fields: &fields, body: &queued.body };
         let limits = Limits { time: TIMEOUT, body: 0, redirects: 0, account: &self.account };
-        let mut answer = self.open(&request, &limits).await?;
+        let mut answer = self.contact.open(&request, &limits).await?;
         // a receiver that is cut off in its answer may take the whole for failed
         while let Ok(true) = answer.next(|_| Ok(())).await {}
         Ok(answer.response.status)

@@ -28,7 +28,7 @@ pub(super) static PUBLISHERS: Cost = Cost {
     keys: &[Count("streams.max"), Size("publish.receive_buffer")],
     count: |all| all.streams.max,
     user: |_| CONNECTION,
-    kernel: |all| stream_buffers(Core::publisher_sizes(all)),
+    kernel: |all| Core::publisher_sizes(all).of_stream(),
 };
 
 /// Connections that play.
@@ -37,7 +37,7 @@ pub(super) static VIEWERS: Cost = Cost {
     keys: &[Count("viewers.max"), Size("viewers.send_buffer")],
     count: |all| all.viewers.max,
     user: |_| CONNECTION,
-    kernel: |all| stream_buffers(Core::viewer_sizes(all)),
+    kernel: |all| Core::viewer_sizes(all).of_stream(),
 };
 
 /// Connections whose purpose is not known yet.
@@ -46,7 +46,7 @@ pub(super) static SPARE: Cost = Cost {
     keys: &[Count("connections.spare")],
     count: |all| all.connections.spare,
     user: |_| GREETING,
-    kernel: |all| stream_buffers(Core::viewer_sizes(all)),
+    kernel: |all| Core::viewer_sizes(all).of_stream(),
 };
 
 /// The addresses of connections.
@@ -76,20 +76,10 @@ pub static PORT_PAIRS: Cost = Cost {
     count: Config::udp_pairs,
     user: |_| PORT_PAIR,
     kernel: |all| {
-        let media = socket_buffers(Core::viewer_sizes(all)).max(socket_buffers(Core::publisher_sizes(all)));
+        let media = Core::viewer_sizes(all).in_kernel().max(Core::publisher_sizes(all).in_kernel());
         media.saturating_add(2 * SMALL_BUFFER)
     },
 };
-
-/// The kernel's memory of a stream socket, which can exceed its send buffer by one write.
-pub fn stream_buffers(sizes: SocketSizes) -> usize {
-    socket_buffers(sizes).saturating_add(sizes.send)
-}
-
-/// The kernel's memory of a socket. It doubles the requested sizes, for its own structures.
-fn socket_buffers(SocketSizes { send, receive }: SocketSizes) -> usize {
-    send.saturating_add(receive).saturating_mul(2)
-}
 
 impl Core {
     /// The buffers of a connection that only receives media.

@@ -71,7 +71,7 @@ pub struct Core {
     /// Pairs of ports for RTP.
     pub udp: Ports,
     /// Limits the rate of TLS handshakes.
-    pub throttle: HandshakeThrottle,
+    pub throttle: Arc<HandshakeThrottle>,
     /// The numbers of closed connections, by reason.
     pub counters: Counters,
     /// The time of day of the start.
@@ -133,7 +133,7 @@ impl Core {
             relays: RelayList::new(config.api_pulls()),
             reloads: Reloads::default(),
             udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
-            throttle: HandshakeThrottle::default(),
+            throttle: Arc::default(),
             counters: Counters::default(),
             started: time_of_day(),
             boot: random::number(),

@@ -52,9 +52,9 @@ pub use crate::auth::{Action, Answer, Denial, Gatekeeper, PATIENCE, Request, Ver
 pub use admit::{Asker, Entrant, Grant};
 pub use ask::{Asking, Leave};
 pub use blacklist::{BLACKLIST, Blacklist, TooManyAddresses};
+pub use connections::GREETING;
 #[cfg(feature = "rtsp")]
 pub use connections::PORT_PAIRS;
-pub use connections::{GREETING, stream_buffers};
 pub use costs::COSTS;
 pub use counters::Counters;
 pub use flood::{Flood, Subject};
