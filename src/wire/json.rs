@@ -1,6 +1,7 @@
 //! Values of a JSON text, read where they stand. RFC 8259.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::iter;
 
 /// A value whose text is valid.
@@ -25,6 +26,11 @@ impl<'a> Json<'a> {
         let mut found = self.fields().filter(|(own, _)| own == name);
         let (_, value) = found.next()?;
         found.next().is_none().then_some(value)
+    }
+
+    /// Whether it is an object with a field of this name, once or more often.
+    pub fn has(self, name: &str) -> bool {
+        self.fields().any(|(own, _)| own == name)
     }
 
     fn fields(self) -> impl Iterator<Item = (Cow<'a, str>, Self)> {
@@ -57,6 +63,11 @@ impl<'a> Json<'a> {
     pub fn number(self) -> Option<f64> {
         let is_number = self.0.starts_with(|c: char| c == '-' || c.is_ascii_digit());
         is_number.then(|| self.0.parse().ok()).flatten()
+    }
+
+    /// Whether it is `true`.
+    pub fn is_true(self) -> bool {
+        self.0 == "true"
     }
 
     /// Whether it is an object.
@@ -149,6 +160,21 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// Appends a text as a string with its quotes. RFC 8259 section 7.
+pub fn push_text(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\0'..'\x20' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
 /// The text of the inside of a string, without escapes. RFC 8259 section 7.
 fn unescaped(inside: &str) -> Option<Cow<'_, str>> {
     if !inside.contains('\\') {
@@ -205,6 +231,15 @@ mod tests {
         assert!(all.field("b").is_none() && all.field("n").unwrap().text().is_none() && all.is_object());
         assert_eq!(Json::parse("[]").unwrap().items().count(), 0);
         assert!(Json::parse(r#"{"a":1,"a":2}"#).unwrap().field("a").is_none(), "two say two things");
+    }
+
+    #[test]
+    fn a_text_is_read_as_it_was_written() {
+        for text in ["", "a\"b\\c/\n\0\u{1f}\u{7f}", "é😀"] {
+            let mut said = String::new();
+            push_text(&mut said, text);
+            assert_eq!(Json::parse(&said).unwrap().text().as_deref(), Some(text), "{said}");
+        }
     }
 
     #[test]

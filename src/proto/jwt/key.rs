@@ -47,7 +47,7 @@ impl Key {
     }
 
     /// RFC 7517 section 4, and RFC 7518 section 6.
-    fn of_jwk(jwk: Json<'_>) -> Result<Self, KeyError> {
+    pub(super) fn of_jwk(jwk: Json<'_>) -> Result<Self, KeyError> {
         let bytes = |name: &str| Base64UrlUnpadded::decode_vec(&jwk.field(name)?.text()?).ok();
         let is_shared = jwk.field("kty").and_then(Json::text).as_deref() == Some("oct");
         let key = match is_shared {

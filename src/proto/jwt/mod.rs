@@ -3,6 +3,7 @@
 mod key;
 #[cfg_attr(not(feature = "tls"), path = "no_public.rs")]
 mod public;
+mod set;
 
 use std::time::Duration;
 
@@ -10,10 +11,20 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 
 use crate::wire::json::Json;
 pub use key::{Key, KeyError};
+pub use set::{KeySet, SetError};
 
 /// The claims of a token whose signature is right.
 #[derive(Debug)]
 pub struct Claims(String);
+
+/// The head of a token, of which nothing is proved. RFC 7515 section 4.
+#[derive(Debug)]
+pub struct Header {
+    /// The name of the algorithm.
+    pub algorithm: String,
+    /// The id of the key, if it names one.
+    pub key_id: Option<String>,
+}
 
 /// The reason why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +40,20 @@ pub const MAX_TOKEN: usize = 2 << 10;
 /// The most by which clocks may differ, in seconds.
 const LEEWAY: f64 = 60.0;
 
+impl Header {
+    /// Reads the head of a token. What is critical is not known here, and refuses it: RFC 7515 section 4.1.11.
+    pub fn of(token: &str) -> Option<Self> {
+        if token.len() > MAX_TOKEN {
+            return None;
+        }
+        let text = decoded(token.split_once('.')?.0)?;
+        let all = Json::parse(&text)?;
+        let word = |name| Some(all.field(name)?.text()?.into_owned());
+        all.field("crit").is_none().then_some(())?;
+        Some(Self { algorithm: word("alg")?, key_id: word("kid") })
+    }
+}
+
 impl Claims {
     /// Checks the signature of a token. The key says by which algorithm, and a token that names another is refused.
     ///
@@ -39,19 +64,12 @@ impl Claims {
     }
 
     fn signed(token: &str, key: &Key) -> Option<Self> {
-        if token.len() > MAX_TOKEN {
-            return None;
-        }
+        let is_known = Header::of(token)?.algorithm == key.algorithm();
         let (signed, signature) = token.rsplit_once('.')?;
-        let (header, claims) = signed.split_once('.')?;
-        let text = |part: &str| String::from_utf8(Base64UrlUnpadded::decode_vec(part).ok()?).ok();
-        let header = text(header)?;
-        let header = Json::parse(&header)?;
-        // RFC 7515 section 4.1.11: what is critical and not known refuses the token
-        let is_known = header.field("alg")?.text()? == key.algorithm() && header.field("crit").is_none();
+        let (_, claims) = signed.split_once('.')?;
         let signature = Base64UrlUnpadded::decode_vec(signature).ok()?;
         (is_known && key.has_signed(signed.as_bytes(), &signature)).then_some(())?;
-        let claims = text(claims)?;
+        let claims = decoded(claims)?;
         Json::parse(&claims)?.is_object().then_some(Self(claims))
     }
 
@@ -75,6 +93,10 @@ impl Claims {
     pub fn claim(&self, name: &str) -> Option<Json<'_>> {
         Json::parse(&self.0)?.field(name)
     }
+}
+
+fn decoded(part: &str) -> Option<String> {
+    String::from_utf8(Base64UrlUnpadded::decode_vec(part).ok()?).ok()
 }
 
 #[cfg(test)]

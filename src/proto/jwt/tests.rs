@@ -147,3 +147,39 @@ mod public {
         assert!(Claims::of(&forged(RSA_PEM), &key(RSA_PEM)).is_err());
     }
 }
+
+#[cfg(feature = "tls")]
+mod sets {
+    use super::*;
+
+    fn jwk(more: &str) -> String {
+        format!("{{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w\"{more}}}")
+    }
+
+    fn set(keys: &[String]) -> Result<KeySet, SetError> {
+        KeySet::parse(&format!("{{\"keys\":[{}]}}", keys.join(",")))
+    }
+
+    fn find(set: &KeySet, algorithm: &str, key_id: Option<&str>) -> bool {
+        set.find(&Header { algorithm: algorithm.into(), key_id: key_id.map(str::to_string) }).is_some()
+    }
+
+    #[test]
+    fn a_set_has_the_keys_that_check_signatures_and_no_secret() {
+        let others = [jwk(",\"use\":\"enc\""), jwk(",\"alg\":\"RS256\""), SECRET_JWK.into(), "1".into(), "{}".into()];
+        assert_eq!(set(&others), Err(SetError::Empty));
+        let one = set(&[&others[..], &[jwk(",\"kid\":\"a\",\"use\":\"sig\"")]].concat()).unwrap();
+        assert!(find(&one, "EdDSA", Some("a")) && find(&one, "EdDSA", None));
+        assert!(!find(&one, "EdDSA", Some("b")) && !find(&one, "ES256", Some("a")));
+        let many: Vec<_> = (0..17).map(|at| jwk(&format!(",\"kid\":\"{at}\""))).collect();
+        assert!(
+            find(&set(&many[1..]).unwrap(), "EdDSA", Some("16")) && !find(&set(&many[..2]).unwrap(), "EdDSA", None)
+        );
+        assert_eq!(set(&many), Err(SetError::TooMany));
+        assert!(find(&set(&[jwk("")]).unwrap(), "EdDSA", Some("any")), "a set without ids has one key");
+        for bad in ["", "[]", "{\"keys\":", "<html>", "{\"key\":[]}"] {
+            assert_eq!(KeySet::parse(bad), Err(SetError::Damaged), "{bad}");
+        }
+        assert_eq!(KeySet::parse("{\"keys\":{}}"), Err(SetError::Empty));
+    }
+}
