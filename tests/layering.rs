@@ -19,7 +19,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
     ("conf", &["disk", "net", "hub", "proto", "budget"]),
     ("device", &["disk", "reactor", "conf", "net", "wire", "budget"]),
     ("listing", &["container", "codec", "media", "wire", "budget"]),
-    ("auth", &["disk", "conf", "net", "hub", "proto", "container", "wire"]),
+    ("auth", &["disk", "reactor", "conf", "net", "hub", "proto", "container", "wire", "budget"]),
     (
         "session",
         &["disk", "reactor", "listing", "auth", "conf", "net", "hub", "proto", "container", "media", "wire", "budget"],

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use std::{fs, io};
 
-use runnel::record::fuzz::Healed;
 use runnel::listing::{self, Listed, NAME, Segments};
+use runnel::record::fuzz::Healed;
 use runnel::wire::percent_decode;
 
 use crate::records;

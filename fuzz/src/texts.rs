@@ -45,7 +45,8 @@ pub fn references(data: &[u8]) {
 }
 
 pub fn reference_seeds() -> Vec<Vec<u8>> {
-    let texts = ["../x/./y;z?d=e#f", "//h:443/..", "http://u:p@[::1]:80?q", "?", "/a b/\u{e9}", "HTTPS://H/x:y@z", "mailto:a"];
+    let texts =
+        ["../x/./y;z?d=e#f", "//h:443/..", "http://u:p@[::1]:80?q", "?", "/a b/\u{e9}", "HTTPS://H/x:y@z", "mailto:a"];
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
@@ -158,7 +159,13 @@ pub fn digest_seeds() -> Vec<Vec<u8>> {
     let wrong = answer.authorization("PLAY", "rtsp://127.0.0.1:8554/live/test");
     let camera = "Digest realm=\"IP Camera(12345)\", nonce=\"6f3a\", qop=\"auth,auth-int\", stale=\"FALSE\", \
                   opaque=\"a\\\"b\", algorithm=MD5-sess\nBasic realm=\"/\"";
-    vec![challenges.join("\n").into_bytes(), wrong.into_bytes(), camera.into(), b"Basic dXNlcjpndWVzcw==".to_vec(), b"Bearer a.b.c".to_vec()]
+    vec![
+        challenges.join("\n").into_bytes(),
+        wrong.into_bytes(),
+        camera.into(),
+        b"Basic dXNlcjpndWVzcw==".to_vec(),
+        b"Bearer a.b.c".to_vec(),
+    ]
 }
 
 /// The paths and queries of requests: what a player shows again is what it was told.

@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use runnel::auth::{Action, Answer, Request, State, rules};
+use runnel::auth::{Action, Answer, Means, Request, State, rules};
+use runnel::budget::Account;
 use runnel::conf::Config;
 use runnel::hub::Name;
 use runnel::net::Via;
 use runnel::proto::Credentials;
-use runnel::proto::jwt::{Claims, Key};
+use runnel::proto::jwt::{Claims, Header, Key, KeySet};
 use runnel::wire::json::Json;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -21,6 +22,7 @@ pub fn tokens(data: &[u8]) {
     let key = Key::parse(SECRET).unwrap();
     assert!(Claims::of(&text, &key).is_err());
     let _ = Key::parse(&text).map(|key| key.has_signed(b"said", data));
+    let _ = (KeySet::parse(&text), Header::of(&text));
     if let Some(json) = Json::parse(&text) {
         let _ = (json.field("exp").and_then(Json::number), json.text(), json.is_object());
         assert!(json.items().count() <= text.len());
@@ -28,6 +30,7 @@ pub fn tokens(data: &[u8]) {
     static CONFIG: OnceLock<Config> = OnceLock::new();
     let config = CONFIG.get_or_init(|| Config::parse("fuzz.toml", RULES).unwrap());
     let name = Name::new("cam1").unwrap();
+    let means = Means::of(config, &Arc::default(), &Account::root("fuzz", 1 << 20), &Arc::default());
     for credentials in [Credentials::None, Credentials::Token((&*text).into()), Credentials::of_field(Some(&text))] {
         let request = Request {
             action: Action::Play,
@@ -42,7 +45,7 @@ pub fn tokens(data: &[u8]) {
             credentials: &credentials,
             agent: "",
         };
-        let answer = rules(&Arc::new(State::default()), config, &request);
+        let answer = rules(&Arc::new(State::new(means.clone())), config, &request);
         assert!(matches!(answer, Answer::Now(Err(_))), "{text}");
     }
 }
@@ -56,6 +59,7 @@ pub fn token_seeds() -> Vec<Vec<u8>> {
         "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjR9.AAAA",
         "{\"exp\":4e9,\"nbf\":1,\"may\":[{\"action\":\"read\",\"path\":\"\\u00e9\"}]}",
         "{\"kty\":\"oct\",\"k\":\"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY\"}",
+        "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"a\",\"x\":\"iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w\"}]}",
         "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n",
         "Basic dTpwYXNz",
     ]

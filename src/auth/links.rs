@@ -97,7 +97,7 @@ fn expires(expiry: &str, clock: Clock) -> Result<(), LinkError> {
 }
 
 /// App and stream as in the URL; of a file the whole path.
-fn path(request: &Request<'_>) -> String {
+pub(super) fn path(request: &Request<'_>) -> String {
     match request.name {
         Some(name) if request.action != Action::Read && request.app.is_empty() => name.to_string(),
         Some(name) if request.action != Action::Read => format!("{}/{name}", request.app),

@@ -4,6 +4,9 @@
 //! leaves and the waiting are `session`'s.
 
 #[cfg(feature = "auth")]
+#[cfg_attr(not(feature = "http"), path = "no_callback.rs")]
+mod callback;
+#[cfg(feature = "auth")]
 mod clock;
 #[cfg(feature = "auth")]
 mod failures;
@@ -11,7 +14,11 @@ mod failures;
 #[cfg_attr(not(feature = "tls"), path = "own_kdf.rs")]
 mod kdf;
 #[cfg(feature = "auth")]
+#[cfg_attr(not(all(feature = "http", feature = "tls")), path = "no_key_sets.rs")]
+mod key_sets;
+#[cfg(feature = "auth")]
 mod links;
+mod means;
 #[cfg(feature = "auth")]
 mod query;
 mod request;
@@ -29,10 +36,15 @@ use std::sync::Arc;
 
 use crate::conf::Config;
 use crate::net::Via;
+#[cfg(all(feature = "auth", feature = "http"))]
+pub use callback::CALLBACKS;
 #[cfg(feature = "auth")]
 pub use failures::FAILURES;
 #[cfg(feature = "auth")]
 pub use kdf::derive;
+#[cfg(all(feature = "auth", feature = "http", feature = "tls"))]
+pub use key_sets::KEY_SETS;
+pub use means::Means;
 pub use request::{Action, Request};
 #[cfg(feature = "auth")]
 pub use state::PASSWORDS;

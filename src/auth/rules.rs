@@ -10,12 +10,13 @@ use std::time::Instant;
 
 use subtle::ConstantTimeEq;
 
+use super::callback::{self, Asked, Question};
 use super::clock::Clock;
 use super::links::{self, LinkError};
 use super::query::parameter;
 use super::state::{Slow, State, lock};
-use super::{Action, Answer, Denial, Request, tokens};
-use crate::conf::{Access, Config, Demand, Pbkdf2, Stored, TokenKey};
+use super::{Action, Answer, Denial, Request, Verdict, tokens};
+use crate::conf::{Access, Config, Demand, Pbkdf2, Stored};
 use crate::hub::Name;
 use crate::proto::AuthScheme::{Basic, Bearer, Digest};
 use crate::proto::scheme::{RTMP, RTSP};
@@ -27,6 +28,16 @@ enum Proof {
     Unmet(Denial),
     /// A thread has to find out.
     Slow(Box<Slow>),
+    /// A server has to be asked.
+    Asked(Box<Question>),
+}
+
+/// What has to be found out about a client, after all else.
+#[derive(Default)]
+struct Open {
+    /// A password, before servers are asked.
+    slow: Option<Box<Slow>>,
+    questions: Vec<Question>,
 }
 
 /// Sets of schemes, by their bits: what is asked of a client is one of these.
@@ -74,32 +85,79 @@ fn word(action: Action) -> &'static str {
 fn any_of<'a>(state: &Arc<State>, demands: impl Iterator<Item = Demand<'a>>, request: &Request<'_>) -> Answer {
     let shown = shown(request);
     let (clock, from) = (Clock::read(), request.peer.ip());
-    let (mut denial, mut slow) = (None, None::<Box<Slow>>);
+    let (mut denial, mut open) = (None, Open::default());
     for demand in demands.take_while(|demand| !matches!(demand, Demand::Nothing | Demand::Leave)) {
         match prove(state, &demand, request, &shown, clock) {
             // what was wrong before stays counted: a right password is no way to guess those of others
             Proof::Met => return Answer::Now(Ok(())),
             Proof::Unmet(other) => denial = Some(denial.map_or(other, |one| graver(one, other))),
             // one password is checked, that of the user if there is one
-            Proof::Slow(other) if slow.as_ref().is_none_or(|one| !one.is_user) => slow = Some(other),
+            Proof::Slow(other) if open.slow.as_ref().is_none_or(|one| !one.is_user) => open.slow = Some(other),
             Proof::Slow(_) => {}
+            Proof::Asked(question) => open.questions.push(*question),
         }
     }
-    let Some(slow) = slow else {
+    if open.slow.is_none() && open.questions.is_empty() {
         return Answer::Now(Err(counted(state, from, denial.unwrap_or(Denial::Forbidden))));
-    };
-    let wrong = Denial::Unauthenticated(Lack::Wrong, SETS[1]);
-    let denial = denial.map_or(wrong, |one| graver(wrong, one));
-    let state = state.clone();
-    Answer::Later(Box::pin(async move { if state.check(*slow, from).await? { Ok(()) } else { Err(denial) } }))
+    }
+    let wrongs = Wrongs { state: state.clone(), from, is_one: denial.is_some_and(is_wrong) };
+    Answer::Later(Box::pin(find_out(wrongs, open, denial)))
+}
+
+/// Checks the password, and then asks one server after the other, until one of them is content.
+async fn find_out(mut wrongs: Wrongs, open: Open, mut denial: Option<Denial>) -> Verdict {
+    let has_slow = open.slow.is_some();
+    if let Some(slow) = open.slow {
+        // the thread counts what it finds wrong
+        wrongs.is_one = false;
+        let other = match wrongs.state.check(*slow, wrongs.from).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => Denial::Unauthenticated(Lack::Wrong, SETS[1]),
+            Err(why) if open.questions.is_empty() => return Err(why),
+            Err(why) => why,
+        };
+        denial = Some(denial.map_or(other, |one| graver(other, one)));
+    }
+    for question in open.questions {
+        match question.answer().await {
+            Ok(()) => {
+                wrongs.is_one = false;
+                return Ok(());
+            }
+            Err(other) => denial = Some(denial.map_or(other, |one| graver(one, other))),
+        }
+    }
+    let denial = denial.unwrap_or(Denial::Forbidden);
+    wrongs.is_one = !has_slow && is_wrong(denial);
+    Err(denial)
+}
+
+/// Counts what was shown as wrong when it is dropped: also where a client does not wait, who would else guess passwords
+/// by the time that a refusal takes.
+struct Wrongs {
+    state: Arc<State>,
+    from: IpAddr,
+    is_one: bool,
+}
+
+impl Drop for Wrongs {
+    fn drop(&mut self) {
+        if self.is_one {
+            lock(&self.state.failures).add(self.from, Instant::now());
+        }
+    }
 }
 
 /// Counts a denial of what was shown.
 fn counted(state: &State, from: IpAddr, denial: Denial) -> Denial {
-    if let Denial::Unauthenticated(Lack::Wrong, _) | Denial::Unsigned(Lack::Wrong) = denial {
+    if is_wrong(denial) {
         lock(&state.failures).add(from, Instant::now());
     }
     denial
+}
+
+fn is_wrong(denial: Denial) -> bool {
+    matches!(denial, Denial::Unauthenticated(Lack::Wrong, _) | Denial::Unsigned(Lack::Wrong))
 }
 
 /// The credentials of a client: in RTMP also `user` and `pass` of the query.
@@ -122,11 +180,13 @@ fn prove(state: &State, demand: &Demand<'_>, request: &Request<'_>, shown: &Cred
         }
         Demand::Signed(key) => links(links::signed(request, &key.0, clock)),
         Demand::SecureLink(expression) => links(links::secure_link(request, &expression.0, clock)),
-        Demand::Token(TokenKey::Own(key), claim) => tokens::check(request, shown, key, claim, clock),
-        Demand::Token(TokenKey::File(file), claim) => match state.key(file) {
-            Some(key) => tokens::check(request, shown, &key, claim, clock),
-            None => Err(Denial::Unanswered),
-        },
+        Demand::Token(key, claim) => tokens::check(state, request, shown, *key, claim, clock),
+        Demand::Callback(authority, fails_open) => {
+            return match callback::ask(state, authority, *fails_open, request, shown) {
+                Asked::Known(verdict) => verdict.map_or_else(Proof::Unmet, |()| Proof::Met),
+                Asked::Open(question) => Proof::Asked(question),
+            };
+        }
         Demand::Nothing | Demand::Leave => Err(Denial::Forbidden),
     };
     checked.map_or_else(Proof::Unmet, |()| Proof::Met)

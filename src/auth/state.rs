@@ -9,15 +9,16 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use super::callback::Desks;
 use super::failures::Failures;
-use super::{Denial, kdf};
+use super::key_sets::KeySets;
+use super::{Denial, Means, kdf};
 use crate::conf::{Access, Config, Cost, Pbkdf2};
 use crate::disk::{self, BlockingPool, Lane, Use, aside, read_small};
 use crate::net::random;
 use crate::proto::jwt::{Key, KeyError};
 
 /// The state of the rules.
-#[derive(Default)]
 pub struct State {
     pub(super) failures: Mutex<Failures>,
     /// Passwords that were right lately: the hash of each, and when it was shown last.
@@ -29,6 +30,10 @@ pub struct State {
     /// Passwords that wait for the thread that checks them.
     waiting: AtomicUsize,
     seed: Seed,
+    /// Servers that are asked.
+    pub(super) desks: Desks,
+    /// Keys of identity servers.
+    pub(super) key_sets: KeySets,
 }
 
 /// A password that a thread has to check. It is right for the rule's user alone: for others it is the same work.
@@ -69,6 +74,26 @@ pub static PASSWORDS: Cost = Cost {
 };
 
 impl State {
+    /// Nothing is known yet.
+    pub fn new(means: Means) -> Self {
+        Self {
+            failures: Mutex::default(),
+            known: Mutex::default(),
+            readings: AtomicUsize::new(0),
+            keys: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            seed: Seed::default(),
+            desks: Desks::new(means.clone()),
+            key_sets: KeySets::new(means),
+        }
+    }
+
+    /// Goes by the rules of `config` from here on: servers that they do not name are forgotten, and keys are fetched.
+    pub fn follow(&self, config: &Config) {
+        self.desks.keep(config);
+        self.key_sets.follow(config);
+    }
+
     /// Reads the files with keys. One that cannot be read is logged, and none of its tokens is believed.
     pub async fn read_keys(self: Arc<Self>, config: Arc<Config>) {
         let reading = self.readings.fetch_add(1, Relaxed).wrapping_add(1);

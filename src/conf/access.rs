@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::callback::{Authority, Format, KeyUrl};
+use super::endpoint::Endpoint;
 use super::error::Objection;
 use super::secret::Secret;
 use super::stored::Stored;
@@ -9,6 +11,7 @@ use super::value::{Value, tables};
 use super::{Auth, Config, Fault, Hint, Wrong};
 use crate::hub::{Name, matches};
 use crate::net::Network;
+use crate::proto::Url;
 use crate::proto::jwt::Key;
 use crate::proto::scheme::RTSP;
 
@@ -29,7 +32,13 @@ tables! {
         pub secure_link: Option<Secret> = None,
         pub jwt: Option<Key> = None,
         pub jwt_file: String = String::new(),
+        pub jwks: Option<KeyUrl> = None,
         pub jwt_claim: String = "mediamtx_permissions".into(),
+        pub callback: Option<Endpoint> = None,
+        pub format: Format = Format::default(),
+        pub fail_open: bool = false,
+        pub ca: String = String::new(),
+        pub insecure: bool = false,
     }
 }
 
@@ -50,6 +59,8 @@ pub enum Demand<'a> {
     SecureLink(&'a Secret),
     /// A token: its key, and the claim that says what it permits.
     Token(TokenKey<'a>, &'a str),
+    /// The leave of this server; with `true` players are let in where it does not answer.
+    Callback(Authority<'a>, bool),
 }
 
 /// The key of tokens.
@@ -59,6 +70,8 @@ pub enum TokenKey<'a> {
     Own(&'a Key),
     /// That of a file.
     File(&'a str),
+    /// One of those at a URL, with the file of the authorities to believe for it.
+    Set(&'a Url, &'a str),
 }
 
 /// The actions that a rule is about; all if there are none.
@@ -91,6 +104,11 @@ impl Access {
         self.action.0.contains(&action)
     }
 
+    /// Whether it is about these actions alone.
+    pub(super) fn is_only_about(&self, actions: &[&str]) -> bool {
+        !self.action.0.is_empty() && self.action.0.iter().all(|action| actions.contains(action))
+    }
+
     /// Whether it is about all streams and addresses.
     fn is_about_all(&self) -> bool {
         self.streams == "*" && self.from.is_empty()
@@ -98,6 +116,9 @@ impl Access {
 
     /// Its demand. A rule without any, which the check refuses, lets nobody in.
     pub fn demand(&self) -> Demand<'_> {
+        if let Some(authority) = self.authority() {
+            return Demand::Callback(authority, self.fail_open);
+        }
         match self {
             Self { allow: true, .. } => Demand::Nothing,
             Self { user, password: Some(stored), .. } => Demand::User(user, stored),
@@ -110,6 +131,7 @@ impl Access {
             Self { jwt_file, jwt_claim, .. } if !jwt_file.is_empty() => {
                 Demand::Token(TokenKey::File(jwt_file), jwt_claim)
             }
+            Self { jwks: Some(KeyUrl(url)), ca, jwt_claim, .. } => Demand::Token(TokenKey::Set(url, ca), jwt_claim),
             _ => Demand::Leave,
         }
     }
@@ -123,8 +145,10 @@ impl Access {
             self.secret.is_some() || self.dangerous_secret.is_some(),
             self.signed.is_some(),
             self.secure_link.is_some(),
-            self.jwt.is_some() || !self.jwt_file.is_empty(),
+            self.jwt.is_some() || !self.jwt_file.is_empty() || self.jwks.is_some(),
+            self.callback.is_some(),
         ];
+        let has_key = self.jwt.is_some() || !self.jwt_file.is_empty();
         let is_hashed = matches!(self.password, Some(Stored::Sha256(_) | Stored::Pbkdf2(_)));
         let is_for_rtsp = self.protocols.0.is_empty() || self.protocols.0.contains(&RTSP.name);
         let expression = self.secure_link.as_ref().map_or("", |link| &link.0);
@@ -133,11 +157,12 @@ impl Access {
             (
                 demands.iter().filter(|is_made| **is_made).count() != 1,
                 "",
-                "a rule with exactly one of allow, deny, user with password, secret, signed, secure_link, jwt",
+                "a rule with exactly one of allow, deny, user with password, secret, signed, secure_link, jwt, callback",
             ),
             (self.user.is_empty() && self.password.is_some(), "user", "set, with password"),
             (!self.user.is_empty() && self.password.is_none(), "password", "set, with user"),
             (self.jwt.is_some() && !self.jwt_file.is_empty(), "jwt_file", "left out where jwt is set"),
+            (has_key && self.jwks.is_some(), "jwks", "left out where jwt or jwt_file is set"),
             (
                 !self.jwt_file.is_empty() && !self.jwt_file.starts_with('/'),
                 "jwt_file",
@@ -156,7 +181,8 @@ impl Access {
                  other hash can check",
             ),
         ];
-        wrong.into_iter().filter(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (key, remedy))
+        let of_servers = self.rows_of_servers();
+        wrong.into_iter().chain(of_servers).filter(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (key, remedy))
     }
 }
 

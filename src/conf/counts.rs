@@ -45,8 +45,19 @@ impl Config {
         let pushed = self.push.iter().filter(|push| push.url.0.is_tls());
         let ours = pulled + pushed.map(|push| if push.is_pattern() { self.streams.max } else { 1 }).sum::<usize>();
         let told = self.receivers().filter(|(url, _)| url.is_tls()).count();
+        let asked = self.asked().filter(|(_, url, ..)| url.is_tls()).map(|(.., most)| most).sum::<usize>();
         let by_api = if is_compiled("tls") { self.api_pulls() } else { 0 };
-        ours + told + by_api + if self.tls.cert.is_empty() { 0 } else { self.tls.max }
+        ours + told + asked + by_api + if self.tls.cert.is_empty() { 0 } else { self.tls.max }
+    }
+
+    /// The questions that one server of a rule is asked at once: eight, or fewer where few connections are allowed.
+    pub fn questions(&self) -> usize {
+        (self.max_connections() / 8).clamp(2, 8)
+    }
+
+    /// The questions to one server, on their way and waiting.
+    pub fn open_questions(&self) -> usize {
+        self.max_connections().min(self.questions() + 64)
     }
 
     /// The most streams that clients of the API may have pulled at once.
@@ -84,8 +95,10 @@ impl Config {
     pub fn descriptors(&self) -> usize {
         let each = if self.serves_files() { 2 } else { 1 };
         let told = self.receivers().count() + 3 * self.commands_at_once();
+        let asked = self.asked().map(|(.., most)| most).sum::<usize>();
         let files = 2 * self.recordings() + self.played_files();
-        self.max_connections().saturating_mul(each) + 2 * self.udp_pairs() + files + told + self.socket_clients()
+        let others = told + asked + self.socket_clients();
+        self.max_connections().saturating_mul(each) + 2 * self.udp_pairs() + files + others
     }
 
     /// Whether HTTP may send files.

@@ -5,8 +5,12 @@ mod access;
 #[cfg(not(feature = "auth"))]
 #[path = "no_access.rs"]
 mod access;
+#[cfg(feature = "auth")]
+mod callback;
 mod check;
 mod counts;
+#[cfg(any(feature = "auth", feature = "notify"))]
+mod endpoint;
 mod error;
 mod faults;
 mod features;
@@ -45,13 +49,17 @@ use crate::net::Network;
 pub use access::Access;
 #[cfg(feature = "auth")]
 pub use access::{Demand, TokenKey, VARIABLES};
+#[cfg(feature = "auth")]
+pub use callback::{Authority, Format, KeyUrl};
+#[cfg(any(feature = "auth", feature = "notify"))]
+pub use endpoint::Endpoint;
 pub use error::{Error, Errors, Fault};
 pub use features::{FEATURES, MissingFeature, features};
 pub use hints::Hint;
 pub use keys::{Changes, Keys, REFERENCE};
 pub use notify::{Commands, Exec, Notifications, Notify};
 #[cfg(feature = "notify")]
-pub use notify::{Event, Occasion, Receiver};
+pub use notify::{Event, Occasion};
 pub use place::{Place, Spot};
 pub use plan::Cost;
 pub use port::Port;

@@ -3,6 +3,7 @@
 use super::error::Objection;
 use super::value::Value;
 use super::{Config, Hint, Wrong};
+use crate::proto::Url;
 
 /// A table that this build does not read.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +22,11 @@ impl Config {
 
     /// The files of keys, with the keys that name them: there are none.
     pub fn key_files(&self) -> impl Iterator<Item = (String, &str)> {
+        std::iter::empty()
+    }
+
+    /// All servers that the rules ask: there are none.
+    pub fn asked(&self) -> impl Iterator<Item = (String, &Url, &String, usize)> {
         std::iter::empty()
     }
 }

@@ -1,19 +1,17 @@
 //! The keys of notifications and of commands, and their faults.
 
+use super::endpoint::Endpoint;
 use super::error::Objection;
-use super::features::is_compiled;
 use super::secret::{MASK, Secret};
-use super::text::MASKED;
 use super::value::{Value, tables};
-use super::{Config, Fault, MissingFeature, Size, Time, Wrong};
+use super::{Config, Fault, Size, Time, Wrong};
 use crate::hub::Name;
 use crate::proto::Url;
-use crate::proto::scheme::REQUESTS;
 
 tables! {
     /// A receiver of notifications.
     pub struct Notify {
-        pub url: Receiver,
+        pub url: Endpoint,
         pub events: Vec<Event> = Event::usual(),
         pub update_interval: Time = Time(std::time::Duration::from_secs(10)),
         pub secret: Option<Secret> = None,
@@ -85,10 +83,6 @@ const EVENTS: [(&str, Event); 17] = [
     ("on_lost", Event::Lost),
 ];
 
-/// The URL of a receiver, `http` or `https`. `{event}` in its path stands for the name of the event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receiver(pub Url);
-
 /// An occasion to run a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "conf/reference.toml explains each")]
@@ -150,20 +144,6 @@ impl Value for Event {
 impl Value for Occasion {
     fn read(value: toml::Value) -> Result<Self, Wrong> {
         named(&OCCASIONS, &value, "one of \"publish\", \"unpublish\", \"play\", \"stop\", \"record_end\"")
-    }
-}
-
-impl Value for Receiver {
-    fn read(value: toml::Value) -> Result<Self, Wrong> {
-        let text = String::read(value)?;
-        let url = if text.contains(MASK) { Err(MASKED) } else { Url::parse(&text) }.map_err(Wrong::Url)?;
-        match REQUESTS.into_iter().find(|scheme| scheme.name == url.scheme) {
-            Some(scheme) => match scheme.features().find(|feature| !is_compiled(feature)) {
-                Some(feature) => Err(Wrong::Feature(MissingFeature(feature))),
-                None => Ok(Self(url)),
-            },
-            None => Err(Wrong::Scheme(REQUESTS.map(|scheme| scheme.name).join(", "))),
-        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::proto::http::Method;
 pub use contact::Contact;
 pub use download::{Download, Fetched};
 use errand::Errand;
-pub use failure::Failure;
+pub use failure::{Failure, Trouble};
 
 /// A request. Its `Debug` shows no field values: they may be credentials.
 #[derive(Clone, Copy)]

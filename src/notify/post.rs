@@ -13,7 +13,7 @@ use super::body;
 use super::queue::{Lost, Next, Queue, QueuedEvent};
 use crate::budget::Account;
 use crate::conf::{Event, Notify, Secret};
-use crate::net::fetch::{Contact, Failure, Limits, Request};
+use crate::net::fetch::{Contact, Failure, Limits, Request, Trouble};
 use crate::proto::Url;
 use crate::proto::http::Method;
 use crate::reactor::Timer;
@@ -43,32 +43,12 @@ enum Outcome {
     Failed(Trouble),
 }
 
-/// The reason why an event was not taken.
-enum Trouble {
-    /// The receiver has troubles of its own, by this status.
-    Status(u16),
-    /// There was no answer.
-    Unanswered(Failure),
-}
-
-impl std::fmt::Display for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Status(status) => write!(f, "it answers with the status {status}"),
-            Self::Unanswered(why) => why.fmt(f),
-        }
-    }
-}
-
 /// The longest time for one attempt.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// The first pause before another attempt, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// The time after which an event is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Statuses below 500 after which another attempt may succeed. RFC 9110 section 15.5.9, RFC 6585 section 4.
-const TRANSIENT: [u16; 2] = [408, 429];
-
 impl Post {
     /// Delivers until the queue is closed and empty.
     pub async fn run(mut self) {
@@ -111,7 +91,7 @@ impl Post {
                 let outcome = self.attempt(&queued).await;
                 self.tell(&queued, &outcome, None);
             }
-            Err(why) => log::warn!("notify {}: on_update is left out: {why}", self.host()),
+            Err(why) => log::warn!("notify {}: on_update is left out: {why}", self.to.url.0.server()),
         }
     }
 
@@ -145,9 +125,8 @@ impl Post {
         };
         match or(self.request(queued), late).await {
             Ok(200..300) => Outcome::Taken,
-            Ok(status) if status < 500 && !TRANSIENT.contains(&status) => Outcome::Refused(status),
-            Ok(status) => Outcome::Failed(Trouble::Status(status)),
-            Err(why) => Outcome::Failed(Trouble::Unanswered(why)),
+            Ok(status) => Trouble::of(status).map_or(Outcome::Refused(status), Outcome::Failed),
+            Err(why) => Outcome::Failed(why.into()),
         }
     }
 
@@ -172,7 +151,7 @@ impl Post {
 
     /// Logs the first event in a row that is not taken, those that are given up, and the first that is taken again.
     fn tell(&mut self, queued: &QueuedEvent, outcome: &Outcome, again: Option<Duration>) {
-        let (host, event) = (self.host(), queued.event.name());
+        let (host, event) = (self.to.url.0.server(), queued.event.name());
         let was_failing = std::mem::replace(&mut self.is_failing, !matches!(outcome, Outcome::Taken));
         let level = if was_failing { log::Level::Debug } else { log::Level::Warn };
         match (outcome, again) {
@@ -190,11 +169,6 @@ impl Post {
             }
             (Outcome::Failed(why), None) => log::warn!("notify {host}: {event} is given up: {why}"),
         }
-    }
-
-    /// The receiver in the log: its URL may have secrets.
-    fn host(&self) -> String {
-        format!("{}:{}", self.to.url.0.host, self.to.url.0.server_port())
     }
 }
 

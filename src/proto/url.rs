@@ -108,6 +108,14 @@ impl Url {
         format!("{host}{port}")
     }
 
+    /// Host and port in the log, where the rest may be secret.
+    pub fn server(&self) -> String {
+        match self.may_cut_password() {
+            true => "...".into(),
+            false => format!("{}:{}", self.host, self.server_port()),
+        }
+    }
+
     /// Path and query in ASCII, in the format of HTTP's request line. RFC 9112 section 3.2.1.
     pub fn request_target(&self) -> String {
         let (path, _) = self.path.split_once('#').unwrap_or((&self.path, ""));

@@ -7,7 +7,7 @@ use super::{Error, Refused, Server, Unbound, http};
 use crate::conf::{Config, Cost};
 use crate::net::{Conn, Gate, SocketFile, SocketSizes, accept_local, bind_local};
 use crate::reactor::Async;
-use crate::session::{GREETING, stream_buffers};
+use crate::session::GREETING;
 
 /// The socket, from its opening to the end of the server.
 #[derive(Default)]
@@ -22,7 +22,7 @@ pub static SOCKET_CLIENTS: Cost = Cost {
     keys: &[],
     count: Config::socket_clients,
     user: |_| GREETING,
-    kernel: |_| stream_buffers(SIZES),
+    kernel: |_| SIZES.of_stream(),
 };
 
 impl ApiSocket {

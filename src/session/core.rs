@@ -115,6 +115,8 @@ impl Core {
         let streams = total.child("streams", STREAMS.limit(&config));
         let greetings = greetings(&config, &total);
         let hls = total.child("hls", config.hls_memory());
+        let throttle: Arc<HandshakeThrottle> = Arc::default();
+        let means = auth::Means::of(&config, &executor, &total, &throttle);
         threads::allow(&config);
         Arc::new(Self {
             hub: Hub::new(limits(&config), streams),
@@ -133,12 +135,12 @@ impl Core {
             relays: RelayList::new(config.api_pulls()),
             reloads: Reloads::default(),
             udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
-            throttle: Arc::default(),
+            throttle,
             counters: Counters::default(),
             started: time_of_day(),
             boot: random::number(),
             ids: Ids::default(),
-            auth: Arc::default(),
+            auth: Arc::new(auth::State::new(means)),
             gatekeeper: Box::new(gatekeeper),
             list: Sessions::default(),
             flood: Arc::default(),
@@ -177,8 +179,9 @@ impl Core {
         self.read_keys();
     }
 
-    /// Reads the files with keys that the rules name, beside all else.
+    /// Reads the keys that the rules name from files and from servers, beside all else.
     fn read_keys(&self) {
+        self.auth.follow(&self.config());
         self.executor.spawn(self.auth.clone().read_keys(self.config())).detach();
     }
 

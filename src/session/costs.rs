@@ -32,4 +32,8 @@ pub static COSTS: &[&Cost] = &[
     &auth::FAILURES,
     #[cfg(feature = "auth")]
     &auth::PASSWORDS,
+    #[cfg(all(feature = "auth", feature = "http"))]
+    &auth::CALLBACKS,
+    #[cfg(all(feature = "auth", feature = "http", feature = "tls"))]
+    &auth::KEY_SETS,
 ];

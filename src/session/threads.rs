@@ -75,17 +75,19 @@ fn for_disks(config: &Config) -> usize {
     }
     let authorities = config.pull.iter().map(|pull| &pull.ca).chain(config.push.iter().map(|push| &push.ca));
     let authorities = authorities.chain(config.receivers().map(|(_, ca)| ca));
+    let authorities = authorities.chain(config.asked().map(|(_, _, ca, _)| ca));
     let authorities: BTreeSet<_> = authorities.filter(|file| !file.is_empty()).collect();
     let keys: BTreeSet<_> = config.key_files().map(|(_, file)| file).collect();
     let programs = usize::from(config.commands_at_once() > 0);
     (1 + usize::from(!config.tls.cert.is_empty()) + authorities.len() + keys.len() + programs).min(most)
 }
 
-/// The number of threads that may resolve names at once: one for each name in relays and of receivers, and
-/// for each pull by the API, up to a limit.
+/// The number of threads that may resolve names at once: one for each name in relays, of receivers and of servers that
+/// rules ask, and for each pull by the API, up to a limit.
 fn for_names(config: &Config) -> usize {
     let urls = config.pull.iter().map(|pull| &pull.url.0).chain(config.push.iter().map(|push| &push.url.0));
     let urls = urls.chain(config.receivers().map(|(url, _)| url));
+    let urls = urls.chain(config.asked().map(|(_, url, ..)| url));
     let names = urls.map(|url| url.host.as_str()).filter(|host| !host.is_empty() && host.parse::<IpAddr>().is_err());
     let known = names.collect::<BTreeSet<_>>().len();
     known.saturating_add(config.api_pulls()).clamp(OWN_NAME_THREADS, most(config, NAME_THREADS))

@@ -258,7 +258,7 @@ fn rules_say_what_they_lack_and_never_a_secret() {
     let cases = [
         (
             "streams = \"*\"",
-            "line 1: access: must be a rule with exactly one of allow, deny, user with password, secret, signed, secure_link, jwt",
+            "line 1: access: must be a rule with exactly one of allow, deny, user with password, secret, signed, secure_link, jwt, callback",
         ),
         ("allow = true\nsigned = \"hidden\"", "line 1: access: must be a rule with exactly one of"),
         ("user = \"a\"", "line 1: access.password: must be set, with user"),
@@ -272,6 +272,28 @@ fn rules_say_what_they_lack_and_never_a_secret() {
         (
             "jwt = \"hidden\"",
             "line 2: access.jwt: invalid value, expected a secret of 32 bytes or more, or a public key",
+        ),
+        (
+            "callback = \"http://u:hidden@h/\"\nformat = \"mtx\"",
+            "line 3: access.format: invalid value: string \"mtx\", expected \"mediamtx\" or \"srs\"",
+        ),
+        (
+            "callback = \"rtmp://u:hidden@h/\"",
+            "line 2: access.callback: invalid value: not a valid URL, expected one that begins with http, https",
+        ),
+        (
+            "callback = \"http://u:hidden@h/\"\nformat = \"srs\"",
+            "line 1: access.action: must be \"publish\", \"play\", or a list of both: SRS asks about nothing else",
+        ),
+        ("allow = true\nfail_open = true", "line 3: access.fail_open: must be left out where there is no callback"),
+        ("allow = true\nca = \"/ca\"", "line 3: access.ca: must be left out where there is no callback and no jwks"),
+        (
+            "jwks = \"http://u:hidden@h/\"",
+            "line 2: access.jwks: invalid value, expected https://, or http:// to a loopback or private address",
+        ),
+        (
+            "jwks = \"https://h/\"\njwt_file = \"/k\"",
+            "line 2: access.jwks: must be left out where jwt or jwt_file is set",
         ),
         ("jwt_file = \"key.pem\"", "line 2: access.jwt_file: must be the path of a file, from the root on"),
         (

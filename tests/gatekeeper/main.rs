@@ -2,9 +2,16 @@
 
 #[cfg(feature = "auth")]
 mod access;
+#[cfg(feature = "auth")]
+#[path = "../support/authority.rs"]
+mod authority;
+#[cfg(feature = "auth")]
+mod callback;
 mod credentials;
 #[path = "../support/encoder.rs"]
 mod encoder;
+#[cfg(all(feature = "auth", feature = "tls"))]
+mod keys;
 #[path = "../support/peer.rs"]
 mod peer;
 #[path = "../support/program.rs"]

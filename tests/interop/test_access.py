@@ -12,6 +12,7 @@ import players
 import publishers
 import waiting
 from case import Case
+from receiver import Receiver
 
 STREAM = "test110"
 USER, PASSWORD = "anna", "Tiger-97"
@@ -73,6 +74,42 @@ class Access(Case):
         old = _token(exp=int(time.time()) - 120)
         self.assertEqual(self.status(f"{plain}?token={old}"), "403")
         self.assertEqual(self.status(f"{plain}?{_signed(until - 120)}"), "403")
+
+    def test_another_server_decides(self):
+        may = {("anna", PASSWORD, "publish"), ("anna", PASSWORD, "read")}
+
+        def answer(post):
+            return 200 if (post.json["user"], post.json["password"], post.json["action"]) in may else 401
+
+        authority = Receiver(self, answer)
+        secret = "Lion-31"
+        url = authority.url.replace("//", f"//me:{secret}@") + f"?key={secret}"
+        self.serve(access=[{"action": ["publish", "play"], "callback": url}])
+        refused = self.start("refused", publishers.ffmpeg(paths.FFMPEG_CURRENT, "demo", self.server.rtmp(STREAM), True))
+        refused.wait(STARTS_WITHIN)
+        self.assertEqual(self.status(self.server.flv(STREAM)), "401")
+        url = f"{self.server.rtmp(STREAM)}?user={USER}&pass={PASSWORD}"
+        self.start("publisher", publishers.ffmpeg(paths.FFMPEG_CURRENT, "demo", url, True))
+        user = ("-u", f"{USER}:{PASSWORD}")
+        waiting.until(lambda: self.status(self.server.flv(STREAM), *user) == "200", STARTS_WITHIN, "the stream")
+        for transport in ("tcp", "udp"):
+            url = self.with_user(self.server.rtsp(STREAM))
+            program = self.start("ffmpeg", players.ffmpeg_decode_rtsp(paths.FFMPEG_CURRENT, url, 1, transport))
+            program.wait(players.PLAYS_WITHIN)
+            self.assert_none(players.ffmpeg_faults(program, 1), "ffmpeg")
+        playlist = self.server.hls(STREAM)
+        command = players.ffmpeg_decode(paths.FFMPEG_CURRENT, self.with_user(playlist), 2)
+        program = self.start("ffmpeg", command)
+        program.wait(players.PLAYS_WITHIN)
+        self.assert_none(players.ffmpeg_faults(program, 1), "ffmpeg")
+        asked = [post.json for post in authority.posts]
+        keys = ["ip", "user", "password", "token", "action", "path", "protocol", "id", "query", "userAgent"]
+        self.assertEqual({tuple(one) for one in asked}, {tuple(keys)})
+        of_hls = [one for one in asked if one["protocol"] == "hls" and one["user"]]
+        self.assertEqual([(one["action"], one["path"]) for one in of_hls], [("read", f"hls/{STREAM}")])
+        self.assertTrue(all(post.headers["Authorization"].startswith("Basic ") for post in authority.posts))
+        for hidden in (PASSWORD, secret):
+            self.assertNotIn(hidden, self.server.log)
 
     def test_the_start_says_what_is_open(self):
         self.serve()

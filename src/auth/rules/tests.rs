@@ -1,5 +1,5 @@
 use super::*;
-use crate::auth::Verdict;
+use crate::auth::{Means, Verdict};
 use crate::net::Via;
 
 /// A client of `live/cam1`, or of another stream.
@@ -29,7 +29,8 @@ struct House(Arc<State>, Config);
 
 impl House {
     fn new(rules: &str) -> Self {
-        Self(Arc::default(), Config::parse("test", &format!("profile = \"tiny\"\n{rules}")).unwrap())
+        let config = Config::parse("test", &format!("profile = \"tiny\"\n{rules}")).unwrap();
+        Self(Arc::new(State::new(Means::default())), config)
     }
 
     fn answer(&self, client: &Client) -> Answer {
@@ -214,7 +215,7 @@ fn slow_passwords_that_come_at_once_count_once_they_are_checked() {
 
 #[test]
 fn a_right_password_is_remembered_for_five_minutes_after_it_was_shown_last() {
-    let (state, start, mark) = (State::default(), Instant::now(), [7; 32]);
+    let (state, start, mark) = (State::new(Means::default()), Instant::now(), [7; 32]);
     let at = |secs| start + std::time::Duration::from_secs(secs);
     state.remember(mark, start);
     assert!(state.knows(&mark, at(299)) && state.knows(&mark, at(598)) && !state.knows(&mark, at(898)));
@@ -251,6 +252,19 @@ fn who_is_wrong_too_often_is_shut_out_whatever_he_shows() {
     assert_eq!(ask("192.0.2.1", "first"), Err(Denial::TooMany));
     assert_eq!(ask("192.0.2.2", "first"), Ok(()));
     assert_eq!(house.ask(&Client { name: "open", ..PLAYS }), Ok(()), "what is open stays so");
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn who_does_not_wait_for_a_server_has_guessed_all_the_same() {
+    let rules = "[[access]]\nuser = \"one\"\npassword = \"first\"\n[[access]]\ncallback = \"http://127.0.0.1:9/\"\n";
+    let house = House::new(rules);
+    let answer = |credentials| house.answer(&Client { credentials, ..PLAYS });
+    (0..9).for_each(|_| {
+        assert!(matches!(answer(Credentials::None), Answer::Later(_)), "who shows nothing guesses nothing")
+    });
+    (0..5).for_each(|_| assert!(matches!(answer(user("one", "guess")), Answer::Later(_)), "the server may know it"));
+    assert!(matches!(answer(user("one", "first")), Answer::Now(Err(Denial::TooMany))));
 }
 
 /// A token of HS256 with the key of these tests.

@@ -32,7 +32,8 @@ pub(super) fn faults(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     let pulls = config.pull.iter().enumerate().map(|(at, pull)| (format!("pull[{at}].ca"), &pull.ca));
     let pushes = config.push.iter().enumerate().map(|(at, push)| (format!("push[{at}].ca"), &push.ca));
     let told = config.receivers().enumerate().map(|(at, (_, ca))| (format!("notify[{at}].ca"), ca));
-    for (key, file) in pulls.chain(pushes).chain(told).filter(|(_, file)| !file.is_empty()) {
+    let asked = config.asked().map(|(key, _, ca, _)| (key, ca));
+    for (key, file) in pulls.chain(pushes).chain(told).chain(asked).filter(|(_, file)| !file.is_empty()) {
         let trust = net::Trust::authorities(file.as_ref());
         faults.extend(trust.err().map(|error| Fault { key, why: error.to_string(), weight: Weight::Lacking }));
     }

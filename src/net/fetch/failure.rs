@@ -25,6 +25,42 @@ pub enum Failure {
     Shutdown,
 }
 
+/// The reason why a server does not do what it is asked for, though it may do so later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It has troubles of its own, by this status.
+    Status(u16),
+    /// There was no answer.
+    Unanswered(Failure),
+}
+
+/// Statuses below 500 after which another attempt may succeed. RFC 9110 section 15.5.9, RFC 6585 section 4.
+const TRANSIENT: [u16; 2] = [408, 429];
+
+impl Trouble {
+    /// The trouble that a status tells of.
+    pub fn of(status: u16) -> Option<Self> {
+        (status >= 500 || TRANSIENT.contains(&status)).then_some(Self::Status(status))
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "it answers with the status {status}"),
+            Self::Unanswered(why) => why.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+impl From<Failure> for Trouble {
+    fn from(why: Failure) -> Self {
+        Self::Unanswered(why)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
