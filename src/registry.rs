@@ -119,6 +119,7 @@ pub static PROTOCOLS: &[Protocol] = &[
             &session::LOGINS,
             &device::log::KEPT_LINES,
             &serve::SOCKET_CLIENTS,
+            &serve::api::v1::events::READERS,
         ],
     },
 ];

@@ -86,6 +86,11 @@ impl Config {
         Some(Path::new(&self.api.persist)).filter(|path| self.api.enable && !path.as_os_str().is_empty())
     }
 
+    /// The most clients of the API that read events at once.
+    pub fn api_events(&self) -> usize {
+        if self.api.enable { self.api.events } else { 0 }
+    }
+
     /// The most pairs of UDP ports at once.
     pub fn udp_pairs(&self) -> usize {
         if self.rtsp.enable && self.rtsp.udp { self.rtsp.udp_pairs } else { 0 }

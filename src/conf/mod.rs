@@ -226,6 +226,7 @@ tables! {
         pub pulls: usize,
         pub blacklist: usize,
         pub persist: String,
+        pub events: usize,
     }
 
     pub struct Metrics {

@@ -57,6 +57,18 @@ impl Server {
         let _ = self.send(Control::Close, &SERVICE_RESTART.to_be_bytes());
     }
 
+    /// Asks the client for a sign of life. One that does not read its answers is asked no more.
+    #[cfg(feature = "api")]
+    pub fn ping(&mut self) {
+        // the connection closes one that reads nothing
+        let _ = self.send(Control::Ping, &[]);
+    }
+
+    /// Whether the last part of a data frame was passed on.
+    pub fn is_between(&self) -> bool {
+        self.left == 0
+    }
+
     /// Reads the header of a data frame, or a whole control frame. Gives the number of bytes used; 0 if it is
     /// incomplete. Section 5.2.
     fn frame(&mut self, data: &[u8]) -> Result<usize, Error> {
@@ -120,7 +132,17 @@ pub fn subprotocols(fields: &Fields) -> impl Iterator<Item = &str> + Clone {
 
 /// The header of a binary message of `len` bytes. Server frames have no mask.
 pub fn binary_header(len: usize, out: &mut Vec<u8>) {
-    let header = FrameHeader { is_final: true, opcode: OpCode::Data(Data::Binary), ..FrameHeader::default() };
+    header(Data::Binary, len, out);
+}
+
+/// The header of a text message of `len` bytes.
+#[cfg(feature = "api")]
+pub fn text_header(len: usize, out: &mut Vec<u8>) {
+    header(Data::Text, len, out);
+}
+
+fn header(kind: Data, len: usize, out: &mut Vec<u8>) {
+    let header = FrameHeader { is_final: true, opcode: OpCode::Data(kind), ..FrameHeader::default() };
     // writing into a Vec cannot fail
     let _ = header.format(len as u64, out);
 }
@@ -180,6 +202,15 @@ mod tests {
         assert!(rest.is_empty());
         assert_eq!(server.event(), Some(Event::Close));
         assert_eq!(server.out, [0x8a, 2, b'h', b'i', 0x88, 2, 0x03, 0xe8]);
+    }
+
+    #[test]
+    #[cfg(feature = "api")]
+    fn a_text_says_so_and_a_ping_is_empty() {
+        let (mut server, mut header) = (Server::default(), Vec::new());
+        server.ping();
+        text_header(300, &mut header);
+        assert_eq!((server.out, header), (vec![0x89, 0], vec![0x81, 126, 1, 44]));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! sent through outlets.
 
 #[cfg(feature = "api")]
-mod api;
+pub(crate) mod api;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -68,6 +68,9 @@ pub struct Server {
     tls: TlsPorts,
     hls: Hls,
     socket: ApiSocket,
+    /// Those who read events by the API.
+    #[cfg(feature = "api")]
+    readers: api::v1::events::Readers,
 }
 
 /// The refusal of an address that has as many connections as it may have.
@@ -87,6 +90,8 @@ impl Server {
             tls: TlsPorts::new(&config.tls),
             hls: Hls::new(&config, &core.hls),
             socket: ApiSocket::default(),
+            #[cfg(feature = "api")]
+            readers: api::v1::events::Readers::default(),
         })
     }
 

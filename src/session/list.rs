@@ -120,8 +120,9 @@ impl Sessions {
         let mut entries = self.lock();
         let begins = self.news.is_read().then(|| session.clone());
         let ticket = entries.add(Listed { session, sent, rate: Rate::default() });
-        if let Some(session) = begins {
-            self.news.tell(|| Fact::Begins(entries.news(session, 0)));
+        match begins {
+            Some(session) => self.news.tell(|| Fact::Begins(entries.news(session, 0))),
+            None => self.news.pass(),
         }
         drop(entries);
         Entry { list: self.clone(), ticket, moved: 0 }
@@ -228,6 +229,11 @@ impl Core {
     /// A reader of the facts that sessions make from here on, of which at least `kept` wait for it.
     pub fn news(&self, kept: usize) -> NewsReader {
         self.list.news.reader(kept)
+    }
+
+    /// The same for a reader that may be slow: it takes no room from those of `news`.
+    pub fn observe(&self, kept: usize) -> NewsReader {
+        self.list.news.observer(kept)
     }
 
     /// Tells those who read the news a fact.

@@ -118,7 +118,17 @@ struct State {
 struct Position {
     /// The number of the fact that it reads next.
     next: u32,
+    rank: Rank,
     waker: Option<Waker>,
+}
+
+/// The claim of a reader to facts that it has not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rank {
+    /// They are kept as long as there is room.
+    Keeps,
+    /// They give way to those that others have not read.
+    Yields,
 }
 
 /// A reader of the facts that come from now on.
@@ -138,9 +148,18 @@ pub struct Missed(pub u32);
 impl News {
     /// A reader of the facts from here on. At least `kept` facts wait for it.
     pub fn reader(self: &Arc<Self>, kept: usize) -> NewsReader {
+        self.enter(kept, Rank::Keeps)
+    }
+
+    /// The same, for a reader that may be slow: what it has not read never takes the room of what a `reader` has not.
+    pub fn observer(self: &Arc<Self>, kept: usize) -> NewsReader {
+        self.enter(kept, Rank::Yields)
+    }
+
+    fn enter(self: &Arc<Self>, kept: usize, rank: Rank) -> NewsReader {
         let mut state = self.lock();
         state.kept = state.kept.max(kept);
-        let reader = Some(Position { next: state.next, waker: None });
+        let reader = Some(Position { next: state.next, rank, waker: None });
         let free = state.readers.iter().position(Option::is_none);
         let place = free.unwrap_or(state.readers.len());
         match state.readers.get_mut(place) {
@@ -150,12 +169,19 @@ impl News {
         NewsReader { news: self.clone(), place }
     }
 
-    /// Adds a fact, if there is a reader, and wakes the readers.
+    /// Adds a fact, if there is a reader, and wakes the readers. Without one it is counted.
     pub fn tell(&self, fact: impl FnOnce() -> Fact) {
         let mut state = self.lock();
-        if !state.readers.is_empty() {
+        if state.readers.is_empty() {
+            state.pass();
+        } else {
             state.add(fact());
         }
+    }
+
+    /// Counts a fact that nobody reads.
+    pub(super) fn pass(&self) {
+        self.lock().pass();
     }
 
     /// Adds a refusal; one a second, with the number of the others.
@@ -167,7 +193,9 @@ impl News {
         if is_due {
             *told = Some(now);
             let count = std::mem::take(others);
-            if !state.readers.is_empty() {
+            if state.readers.is_empty() {
+                state.pass();
+            } else {
                 state.add(Fact::Refused(refused(count)));
             }
         }
@@ -187,9 +215,12 @@ impl State {
     /// Adds a fact. Where there is no room, the oldest of less rank gives way, which may be this one.
     fn add(&mut self, fact: Fact) {
         let number = self.next;
-        self.next = number.wrapping_add(1);
+        self.pass();
         if self.latest.len() >= self.kept {
             self.forget_read();
+        }
+        if self.latest.len() >= self.kept {
+            self.forget_yielding();
         }
         let is_full = self.latest.len() >= self.kept;
         let lesser = is_full.then(|| self.latest.iter().position(|(_, one)| one.is_minor())).flatten();
@@ -204,12 +235,32 @@ impl State {
         self.readers.iter_mut().flatten().filter_map(|reader| reader.waker.take()).for_each(Waker::wake);
     }
 
+    /// Counts a fact.
+    fn pass(&mut self) {
+        self.next = self.next.wrapping_add(1);
+    }
+
     /// Removes the facts that all have read.
     fn forget_read(&mut self) {
-        let next = self.next;
-        let behind = self.readers.iter().flatten().map(|reader| next.wrapping_sub(reader.next)).max().unwrap_or(0);
-        let read = self.latest.partition_point(|(number, _)| next.wrapping_sub(*number) > behind);
+        let read = self.read_by(|_| true).unwrap_or(self.latest.len());
         self.latest.drain(..read);
+    }
+
+    /// Removes the oldest fact, of less rank if there is one, that only those readers have not read which yield.
+    fn forget_yielding(&mut self) {
+        let read = self.read_by(|rank| rank == Rank::Keeps).unwrap_or(0);
+        let lesser = self.latest.iter().take(read).position(|(_, one)| one.is_minor());
+        if read > 0 {
+            self.latest.remove(lesser.unwrap_or(0));
+        }
+    }
+
+    /// The number of facts in the ring that all readers of some ranks have read; `None` if there is no such reader.
+    fn read_by(&self, counts: impl Fn(Rank) -> bool) -> Option<usize> {
+        let next = self.next;
+        let readers = self.readers.iter().flatten().filter(|reader| counts(reader.rank));
+        let behind = readers.map(|reader| next.wrapping_sub(reader.next)).max()?;
+        Some(self.latest.partition_point(|(number, _)| next.wrapping_sub(*number) > behind))
     }
 }
 
@@ -222,6 +273,24 @@ impl Fact {
 }
 
 impl NewsReader {
+    /// The number of the last fact that was read or missed.
+    pub fn number(&self) -> u32 {
+        let state = self.news.lock();
+        let reader = state.readers.get(self.place).and_then(Option::as_ref);
+        reader.map_or(state.next, |reader| reader.next).wrapping_sub(1)
+    }
+
+    /// Goes on behind the fact of that number, as if this reader had been there since. A number that is yet to come is
+    /// passed over.
+    pub fn resume(&mut self, last: u32) {
+        let mut state = self.news.lock();
+        let (next, from) = (state.next, last.wrapping_add(1));
+        let is_past = i32::try_from(next.wrapping_sub(from)).is_ok();
+        if let Some(Some(reader)) = state.readers.get_mut(self.place).filter(|_| is_past) {
+            reader.next = from;
+        }
+    }
+
     /// The next fact, or the number of those that were missed before it.
     pub fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Result<Arc<Fact>, Missed>> {
         let state = &mut *self.news.lock();
@@ -332,6 +401,45 @@ mod tests {
         assert_eq!(told(&mut quick).len(), 6);
         news.tell(|| connects(12));
         assert_eq!(told(&mut slow), [Err(0)], "what was read has left its room to it");
+    }
+
+    #[test]
+    fn an_observer_that_is_slow_costs_a_reader_nothing() {
+        let (news, cx) = (Arc::new(News::default()), Context::from_waker(Waker::noop()));
+        let (mut slow, mut reader) = (news.observer(4), news.reader(4));
+        for number in 0..4 {
+            news.tell(|| fact(number));
+            assert!(reader.poll_next(&cx).is_ready());
+        }
+        (4..8).for_each(|number| news.tell(|| fact(number)));
+        for number in 4..8 {
+            assert_eq!(reader.poll_next(&cx), Poll::Ready(Ok(Arc::new(fact(number)))));
+        }
+        assert_eq!(slow.poll_next(&cx), Poll::Ready(Err(Missed(4))));
+        assert_eq!(slow.poll_next(&cx), Poll::Ready(Ok(Arc::new(fact(4)))));
+    }
+
+    #[test]
+    fn one_who_returns_goes_on_where_it_was() {
+        let (news, cx) = (Arc::new(News::default()), Context::from_waker(Waker::noop()));
+        let mut other = news.reader(4);
+        let mut first = news.observer(4);
+        news.tell(|| fact(1));
+        assert!(first.poll_next(&cx).is_ready());
+        let last = first.number();
+        drop(first);
+        news.tell(|| fact(2));
+        let resumed = |last| {
+            let mut reader = news.observer(4);
+            reader.resume(last);
+            reader
+        };
+        assert_eq!(resumed(last).poll_next(&cx), Poll::Ready(Ok(Arc::new(fact(2)))));
+        assert_eq!(resumed(last + 9).poll_next(&cx), Poll::Pending, "no such fact was told");
+        while other.poll_next(&cx).is_ready() {}
+        drop(other);
+        news.tell(|| unreachable!("nobody reads"));
+        assert_eq!(resumed(last).poll_next(&cx), Poll::Ready(Err(Missed(2))), "also of what nobody has read");
     }
 
     #[test]

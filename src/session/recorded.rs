@@ -236,6 +236,11 @@ impl Recorded {
         }
     }
 
+    /// The bytes written to files since the start.
+    pub fn bytes_written(&self) -> Option<u64> {
+        Some(self.lock().bytes)
+    }
+
     /// The present counts.
     pub fn counts(&self) -> Counts {
         self.lock().clone()

@@ -5,4 +5,4 @@ pub(super) mod fuzz;
 pub(super) mod lal;
 pub(super) mod pulls;
 mod reply;
-pub(super) mod v1;
+pub(crate) mod v1;

@@ -59,14 +59,22 @@ pub(super) fn check(table: &Table, config: &Config, client: Client, request: &Re
     if is_guarded(table, request) && !is_known { Err(Barred::Misdirected) } else { Ok(()) }
 }
 
-/// Bars a request from `peer` that a row may not answer. An address that the operator refuses gets no answer on a
+/// Bars a request from `peer` that a row may not answer. A page of another site reads a WebSocket whatever the fields of
+/// the answer say, so that of the API is not for it either. An address that the operator refuses gets no answer on a
 /// connection that was there either; where a row asks for a leave, that is decided with it.
-pub(super) fn check_row(row: &Route, server: &Server, peer: SocketAddr, request: &Request) -> Result<(), Barred> {
+pub(super) fn check_row(
+    table: &Table,
+    row: &Route,
+    server: &Server,
+    peer: SocketAddr,
+    request: &Request,
+) -> Result<(), Barred> {
     if row.wish.is_none() && server.core.refuses(peer.ip()) {
         return Err(Barred::Address);
     }
     let config = server.core.config();
-    if row.changes && is_foreign(&config, request) { Err(Barred::CrossSite) } else { Ok(()) }
+    let is_sensitive = row.changes || request.websocket().is_some() && is_guarded(table, request);
+    if is_sensitive && is_foreign(&config, request) { Err(Barred::CrossSite) } else { Ok(()) }
 }
 
 fn is_guarded(table: &Table, request: &Request) -> bool {

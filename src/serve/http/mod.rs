@@ -22,6 +22,11 @@ mod session;
 mod stream;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "api")]
+mod told;
+#[cfg(not(feature = "api"))]
+#[path = "no_told.rs"]
+mod told;
 mod transport;
 
 use std::sync::Arc;
@@ -42,6 +47,8 @@ pub(super) use reply::Field;
 pub(super) use reply::{Answer, Body, CORS, EXPOSED, Exchange, NO_CACHE, NO_ROOM, Reply};
 use routes::Table;
 use session::Session;
+#[cfg(feature = "api")]
+pub(super) use told::{Message, Source, Told};
 
 /// Runs a connection to its end.
 pub(crate) fn serve(server: Arc<Server>, conn: Conn) {

@@ -139,8 +139,8 @@ impl Session {
             _ => HEAD_READ,
         };
         let received = ready!(conn.poll_read(cx, most, |data| match role {
-            Role::Streaming(Stream::Live(player)) => {
-                let (used, goodbye) = player.transport.input(data)?;
+            Role::Streaming(stream @ (Stream::Live(_) | Stream::Told(_))) => {
+                let (used, goodbye) = stream.input(data)?;
                 closed |= goodbye;
                 Ok(used)
             }
@@ -185,7 +185,7 @@ impl Session {
             Ok(route) => route,
             Err(allow) => return self.give(allow.reply(request.method).into()),
         };
-        if let Err(why) = guard::check_row(route, server, client.address, &request) {
+        if let Err(why) = guard::check_row(self.routes, route, server, client.address, &request) {
             return self.give(Reply::from(why).into());
         }
         match machine.read_body(request, route.body, &server.core.greetings) {
@@ -226,6 +226,8 @@ impl Session {
             Body::Stream(stream) if follows => {
                 if let Stream::Live(_) = stream {
                     self.conn.resize(Core::viewer_sizes(&self.config));
+                }
+                if let Stream::Live(_) | Stream::Told(_) = stream {
                     // the first frames of a WebSocket may be kept already
                     self.conn.offer_again();
                 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::files;
 use super::live::Player;
+use super::told::Told;
 use crate::net::{Close, Conn, Outlet};
 use crate::proto::http::Extent;
 use crate::session::Tail;
@@ -17,6 +18,8 @@ pub(in crate::serve) enum Stream {
     File(Box<files::Body>),
     /// A live form.
     Live(Box<Player>),
+    /// Messages that are made as they come.
+    Told(Box<Told>),
 }
 
 /// The result of one turn of sending.
@@ -36,6 +39,7 @@ impl Stream {
             Self::Blocks(outlet) => Extent::Bytes(outlet.len() as u64),
             Self::File(body) => Extent::Bytes(body.len()),
             Self::Live(player) => player.transport.extent(),
+            Self::Told(told) => told.extent(),
         }
     }
 
@@ -60,12 +64,22 @@ impl Stream {
                 }
             }
             Self::Live(player) => return Poll::Ready(player.poll(cx, conn, plain, slow)),
+            Self::Told(told) => return Poll::Ready(told.poll(cx, conn, plain, slow)),
         };
         if outlet.is_empty() {
             return Poll::Ready(Ok(Turn::Over(Close::Done)));
         }
         ready!(conn.poll_outlet(cx, outlet, slow, |_| {}))?;
         Poll::Ready(Ok(Turn::Again))
+    }
+
+    /// Reads what the client sends meanwhile, and returns the number of bytes used, and whether it closes.
+    pub(super) fn input(&mut self, data: &[u8]) -> Result<(usize, bool), Close> {
+        match self {
+            Self::Live(player) => player.transport.input(data),
+            Self::Told(told) => told.input(data),
+            Self::Blocks(_) | Self::File(_) => Ok((0, false)),
+        }
     }
 
     /// Logs the reason why a viewer ends.
@@ -77,10 +91,18 @@ impl Stream {
 
     /// Ends it: `plain` gets the last bytes between batches, such as a close frame, and the rest of a batch is returned.
     pub(super) fn into_tail(self, plain: &mut Vec<u8>) -> Tail {
-        let Self::Live(mut player) = self else { return Tail::default() };
-        let last = std::mem::take(player.transport.control(plain));
-        *plain = last;
-        player.sender.into_tail()
+        match self {
+            Self::Live(mut player) => {
+                let last = std::mem::take(player.transport.control(plain));
+                *plain = last;
+                player.sender.into_tail()
+            }
+            Self::Told(mut told) => {
+                told.end(plain);
+                Tail::default()
+            }
+            Self::Blocks(_) | Self::File(_) => Tail::default(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(in crate::serve) mod blacklist;
 pub(in crate::serve) mod config;
+pub(crate) mod events;
 pub(in crate::serve) mod info;
 pub(in crate::serve) mod log;
 pub(in crate::serve) mod login;

@@ -12,7 +12,7 @@ use crate::session::{Charged, Core, JsonText, Part, Session, SessionState};
 
 /// A session.
 #[derive(Serialize)]
-struct Told<'a> {
+pub(super) struct Told<'a> {
     id: String,
     stream: &'a str,
     /// `publish`, `play`, `pull`, `push` or `record`.
@@ -104,7 +104,16 @@ fn write(text: &mut JsonText<'_>, one: &SessionState) -> Result<(), OverBudget> 
 }
 
 impl<'a> Told<'a> {
+    /// A session that begins, or has ended when it had moved `bytes`.
+    pub(super) fn with(session: &'a Session, bytes: u64) -> Self {
+        Self::told(session, Flow::default(), &Progress { bytes, ..Progress::default() })
+    }
+
     fn of(SessionState { session, flow, progress }: &'a SessionState) -> Self {
+        Self::told(session, *flow, progress)
+    }
+
+    fn told(session: &'a Session, flow: Flow, progress: &Progress) -> Self {
         let kind = session.id.kind;
         let (usual, form) = match session.part {
             Part::Publishes => ("publish", None),
