@@ -120,6 +120,7 @@ pub static PROTOCOLS: &[Protocol] = &[
             &device::log::KEPT_LINES,
             &serve::SOCKET_CLIENTS,
             &serve::api::v1::events::READERS,
+            &serve::api::v1::events::NEWS,
         ],
     },
 ];

@@ -106,6 +106,12 @@ impl Stream {
     }
 }
 
+impl From<Told> for Stream {
+    fn from(told: Told) -> Self {
+        Self::Told(Box::new(told))
+    }
+}
+
 impl From<files::Body> for Stream {
     fn from(body: files::Body) -> Self {
         Self::File(Box::new(body))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::reply::{Answer, Body, Exchange, Reply};
-use super::stream::{Stream, Turn};
+use super::stream::Turn;
 use super::transport::Transport;
 use crate::hub::Unit;
 use crate::media::Ticks;
@@ -67,7 +67,7 @@ impl Told {
         }
         let (outlet, quiet) = (Outlet::default(), Timer::after(QUIET));
         let told = Self { source, transport, outlet, quiet, heard: Vec::new() };
-        Reply { body: Body::Stream(Stream::Told(Box::new(told))), ..reply }.into()
+        Reply { body: Body::Stream(told.into()), ..reply }.into()
     }
 
     /// The end of what it sends.

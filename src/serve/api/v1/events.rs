@@ -21,9 +21,9 @@ use crate::serve::api::lal::parse;
 use crate::serve::http::{Answer, Exchange, Message, Source, Told};
 use crate::session::{Core, JsonText, Missed, NewsReader};
 use facts::Wanted;
-pub(crate) use readers::READERS;
 pub(in crate::serve) use readers::Readers;
-use readers::{FACTS, Place, READER, TEXT};
+pub(crate) use readers::{NEWS, READERS};
+use readers::{Place, READER, TEXT};
 use state::State;
 
 /// One who reads events.
@@ -71,7 +71,7 @@ pub(in crate::serve) fn listen(exchange: Exchange) -> Answer {
     let has_state = query.split('&').any(|pair| pair == "state=1");
     let state = has_state.then(|| Clocked { state: State::default(), due: Some(Timer::after(Duration::ZERO)) });
     let account = core.total.child("events", TEXT);
-    let mut news = core.observe(FACTS);
+    let mut news = core.observe(readers::kept_facts(&exchange.config));
     let boot = exchange.server.readers.boot;
     if let Some(last) = exchange.request.fields.get("last-event-id") {
         // what another run of the server told is gone

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::state;
 use crate::budget::Key::Count;
-use crate::conf::Cost;
+use crate::conf::{Config, Cost};
 use crate::net::random;
 
 /// The readers.
@@ -18,23 +18,37 @@ pub(in crate::serve) struct Readers {
 /// The place of a reader; returned when dropped.
 pub(super) struct Place(Arc<AtomicUsize>);
 
-/// The facts that wait for a reader.
-pub(super) const FACTS: usize = 32;
-/// The bytes for messages of a reader: those that are sent, and what is written meanwhile.
-pub(super) const TEXT: usize = 16 << 10;
+/// The facts that wait for readers, for each that there may be.
+const FACTS: usize = 8;
+/// The bytes for the message of a reader: two blocks.
+pub(super) const TEXT: usize = (8 << 10) + 512;
 /// The bytes of a fact.
 const FACT: usize = 512;
 /// The bytes of the reader itself.
-pub(super) const READER: usize = 4 << 10;
+pub(super) const READER: usize = 2 << 10;
 
 /// Readers of events, with what each has been told of streams.
 pub(crate) static READERS: Cost = Cost {
     what: "API: readers of events",
     keys: &[Count("api.events"), Count("streams.max")],
-    count: crate::conf::Config::api_events,
-    user: |all| READER + FACTS * FACT + TEXT + all.streams.max * state::ROW,
+    count: Config::api_events,
+    user: |all| all.streams.max.saturating_mul(state::ROW).saturating_add(READER + TEXT),
     kernel: |_| 0,
 };
+
+/// The facts that wait for them, beyond those that wait for notifications: there is one ring.
+pub(crate) static NEWS: Cost = Cost {
+    what: "API: facts",
+    keys: &[Count("api.events")],
+    count: |all| kept_facts(all).saturating_sub(all.kept_facts()),
+    user: |_| FACT,
+    kernel: |_| 0,
+};
+
+/// The facts that are kept for readers.
+pub(super) fn kept_facts(config: &Config) -> usize {
+    config.api_events().saturating_mul(FACTS)
+}
 
 impl Default for Readers {
     fn default() -> Self {

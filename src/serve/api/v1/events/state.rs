@@ -104,7 +104,7 @@ pub(super) const NAME: &str = "state";
 pub(super) const ROW: usize = 256;
 const _: () = assert!(2 * size_of::<Row>() + Name::MAX + 16 <= ROW, "the plan has room for a row");
 /// The bytes of streams in one message. Those that do not fit are in the next, which follows at once.
-const MOST: usize = 6 << 10;
+const MOST: usize = 2 << 10;
 
 impl State {
     /// What has changed; `None` if nothing has. Where there is no room for it, that is told later.
@@ -184,7 +184,7 @@ impl State {
 }
 
 /// The names of streams that are gone in one message.
-const MOST_GONE: usize = 16;
+const MOST_GONE: usize = 8;
 
 fn digest(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
