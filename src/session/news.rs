@@ -407,10 +407,13 @@ mod tests {
     fn an_observer_that_is_slow_costs_a_reader_nothing() {
         let (news, cx) = (Arc::new(News::default()), Context::from_waker(Waker::noop()));
         let (mut slow, mut reader) = (news.observer(4), news.reader(4));
-        for number in 0..4 {
-            news.tell(|| fact(number));
+        let id = SessionId { kind: "A", number: 1 };
+        let file = || Fact::File(Finished { id, stream: Name::new("a").unwrap(), path: Path::new("/a").into() });
+        for _ in 0..4 {
+            news.tell(file);
             assert!(reader.poll_next(&cx).is_ready());
         }
+        // these have less rank than those that the observer has not read
         (4..8).for_each(|number| news.tell(|| fact(number)));
         for number in 4..8 {
             assert_eq!(reader.poll_next(&cx), Poll::Ready(Ok(Arc::new(fact(number)))));
