@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use super::reply::{Seconds, done, item, kbps, list_of, no_room, refuse, time, written};
 use crate::budget::OverBudget;
-use crate::hub::{Ticket, Waits};
+use crate::hub::{Progress, Ticket, Waits};
 use crate::proto::http::Status;
 use crate::serve::api::lal::parameter;
 use crate::serve::http::{Answer, Exchange};
-use crate::session::{Charged, Core, JsonText, Part, Session, SessionState};
+use crate::session::{Charged, Core, Flow, JsonText, Part, Session, SessionState};
 
 /// A session.
 #[derive(Serialize)]
