@@ -165,7 +165,7 @@ mod tests {
             [[access]]\nsecret = \"hidden3\"\ndangerous_secret = \"hidden4\"\n\
             [[access]]\nsigned = \"hidden5\"\n[[access]]\nsecure_link = \"hidden6 $uri\"\n\
             [[access]]\njwt = \"hidden7 of thirty-two bytes or more\"\n\
-            [[pull]]\nstream = \"a\"\nurl = \"rtsp://u:hidden8@h/a\"\n[[push]]\nstream = \"b\"\nurl = \"rtsp://h/hidden9\"\n\
+            [[pull]]\nstream = \"a\"\nurl = \"rtsp://u:hidden8@h/a\"\n[[push]]\nstream = \"b\"\nurl = \"rtmp://h/hidden9\"\n\
             [[notify]]\nurl = \"http://u:hidden10@h/hidden11\"\nsecret = \"hidden12\"\n\
             [[exec]]\non = [\"play\"]\ncommand = [\"/bin/true\", \"--password\", \"hidden13\"]\n";
         for all in [false, true] {

@@ -125,6 +125,8 @@ mod tests {
         let path = path("stale");
         let (listener, file) = bind_local(&path).unwrap();
         drop(listener);
+        // the next file gets another inode
+        fs::hard_link(&path, path.with_extension("kept")).unwrap();
         let (_listener, _other) = bind_local(&path).unwrap();
         drop(file);
         assert!(path.exists(), "it is that of another server by now");

@@ -2,7 +2,7 @@
 
 mod reference;
 
-use super::scheme::FILE;
+use super::scheme::{FILE, RTSP};
 use crate::wire::percent_encode;
 
 /// A URL of the form `SCHEME://[USER[;AUTH=BASIC][:PASSWORD]@]HOST[:PORT][/PATH[?QUERY]]`.
@@ -148,7 +148,7 @@ impl Url {
             return format!("{}://{MASK}", self.scheme);
         }
         let (path, has_query) = self.path.split_once('?').map_or((self.path.as_str(), false), |(path, _)| (path, true));
-        let is_keyed = self.scheme().is_none_or(|scheme| !scheme.encodes);
+        let is_keyed = !self.scheme.starts_with(RTSP.name);
         let last = path.rfind('/').map_or(0, |at| at + 1);
         let (folder, item) = path.split_at(last);
         let item = if is_keyed && !item.is_empty() { MASK } else { item };
@@ -310,7 +310,7 @@ mod tests {
             ("rtsp://admin@h/a", "rtsp://admin@h/a"),
             ("rtmp://[::1]/live/KEY?x=y", "rtmp://[::1]/live/********?********"),
             ("rtmp://h/app?secret=x/KEY", "rtmp://h/********?********"),
-            ("rtsp://u:p@h/w@10.0.0.5/a", "rtsp://..."),
+            ("rtsp://u:p@h/w@10.0.0.5/a", "rtsp://********"),
             ("rtmp://h", "rtmp://h"),
         ] {
             assert_eq!(Url::parse(url).unwrap().masked(), expected);
