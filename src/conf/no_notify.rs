@@ -32,6 +32,11 @@ impl Config {
         std::iter::empty()
     }
 
+    /// The facts of sessions that wait until they are told: none.
+    pub fn kept_facts(&self) -> usize {
+        0
+    }
+
     /// The commands that run at once: none.
     pub fn commands_at_once(&self) -> usize {
         0

@@ -395,6 +395,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "api")]
     fn what_the_configuration_has_is_neither_added_nor_removed_and_needs_no_place() {
         let core = Core::new(Config::parse("test", "api.pulls = 1\n").unwrap(), vec![], Arc::default());
         let entry = core.enter_relay(push("a", "rtmp://h/live/a"));

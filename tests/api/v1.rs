@@ -142,7 +142,7 @@ fn a_publisher_is_ended_by_the_name_of_its_stream() {
 #[test]
 fn many_sessions_are_told_by_pages_and_no_word_of_a_client_breaks_the_text() {
     let served = Served::begin("profile = \"box\"\nviewers.max = 700\nconnections.per_peer = 100\n");
-    let hostile = "/hls/a.m3u8?\"}],\\\u{0}\u{1f}\u{2028}</script>\u{7f}é".to_string() + &"x".repeat(200);
+    let hostile = "/hls/a.m3u8/\"}],\\\u{0}\u{1f}\u{2028}</script>\u{7f}é".to_string() + &"x".repeat(200);
     let entries: Vec<_> = (0..600).map(|n| served.enter(["a", "b"][n % 2], &hostile)).collect();
     let page = |query: &str| json(&served.get(&format!("/api/v1/sessions?{query}")));
     let ids: Vec<_> = (0..6).flat_map(|at| column(&page(&format!("page={at}")), "id")).collect();
@@ -150,6 +150,8 @@ fn many_sessions_are_told_by_pages_and_no_word_of_a_client_breaks_the_text() {
     let all = page("per_page=1000");
     assert_eq!((all["total"].as_u64(), column(&all, "id")), (Some(600), ids));
     assert!(column(&all, "url").iter().all(|url| hostile.starts_with(url) && url.len() == 128));
+    let _secret = served.enter("c", "/live/c.flv?pass=hidden");
+    assert_eq!(column(&page("stream=c"), "url"), ["/live/c.flv?********"]);
     let some = page("stream=b&page=2&per_page=7");
     assert_eq!((some["total"].as_u64(), column(&some, "id")[0].as_str()), (Some(300), "HLSSUB30"));
     assert_eq!(page("page=99999999")["items"].as_array().map(Vec::len), Some(0));

@@ -1,10 +1,13 @@
 //! Sessions: who publishes and plays, the server's own included.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::reply::{Seconds, done, item, kbps, list_of, no_room, refuse, time, written};
 use crate::budget::OverBudget;
 use crate::hub::{Progress, Ticket, Waits};
+use crate::proto::MASK;
 use crate::proto::http::Status;
 use crate::serve::api::lal::parameter;
 use crate::serve::http::{Answer, Exchange};
@@ -24,7 +27,8 @@ pub(super) struct Told<'a> {
     /// None for those of the server itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
-    url: &'a str,
+    /// Its query is masked, as it may be a password.
+    url: Cow<'a, str>,
     since: String,
     /// The bytes of media that it has moved.
     bytes: u64,
@@ -106,14 +110,14 @@ fn write(text: &mut JsonText<'_>, one: &SessionState) -> Result<(), OverBudget> 
 impl<'a> Told<'a> {
     /// A session that begins, or has ended when it had moved `bytes`.
     pub(super) fn with(session: &'a Session, bytes: u64) -> Self {
-        Self::told(session, Flow::default(), &Progress { bytes, ..Progress::default() })
+        Self::of_parts(session, Flow::default(), &Progress { bytes, ..Progress::default() })
     }
 
     fn of(SessionState { session, flow, progress }: &'a SessionState) -> Self {
-        Self::told(session, *flow, progress)
+        Self::of_parts(session, *flow, progress)
     }
 
-    fn told(session: &'a Session, flow: Flow, progress: &Progress) -> Self {
+    fn of_parts(session: &'a Session, flow: Flow, progress: &Progress) -> Self {
         let kind = session.id.kind;
         let (usual, form) = match session.part {
             Part::Publishes => ("publish", None),
@@ -129,7 +133,7 @@ impl<'a> Told<'a> {
             protocol: known(&PROTOCOLS, &|start| kind.starts_with(start)).unwrap_or(INSIDE),
             form,
             peer: session.peer.map(|peer| peer.to_string()),
-            url: &session.url,
+            url: without_query(&session.url),
             since: time(session.since),
             bytes: progress.bytes,
             kbps: kbps(flow.per_second),
@@ -140,4 +144,9 @@ impl<'a> Told<'a> {
             skips: form.map(|_| progress.skips),
         }
     }
+}
+
+/// A URL with a mask for its query.
+fn without_query(url: &str) -> Cow<'_, str> {
+    url.split_once('?').map_or(url.into(), |(path, _)| format!("{path}?{MASK}").into())
 }
