@@ -44,8 +44,8 @@ impl Healed {
         self.0.index.add(State::Open, 0, name).map(drop)
     }
 
-    /// The entries of the list for `query`.
+    /// The files of the list for `query`.
     pub fn list(&self, query: &str) -> Vec<String> {
-        list::list(std::slice::from_ref(&self.0), query).into_iter().map(|told| told.text).collect()
+        list::list(std::slice::from_ref(&self.0), query).into_iter().map(|told| told.file).collect()
     }
 }

@@ -340,6 +340,7 @@ mod tests {
         Relay { way: Way::Push, stream: stream.into(), url: Url::parse(url).unwrap() }
     }
 
+    #[cfg(feature = "api")]
     fn streams(relays: &RelayList) -> Vec<String> {
         relays.list().into_iter().map(|row| row.relay.stream).collect()
     }
