@@ -64,6 +64,7 @@ mod tests {
             part: Part::Publishes,
             url: "/live/test110?token=x".into(),
             peer: "127.0.0.1:61353".parse().ok(),
+            tls: false,
             since: Wall(Default::default()),
         };
         let event = SessionEvent::of("1", &session, Role::of(&session).unwrap(), 7, [true, false]);

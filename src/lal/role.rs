@@ -127,7 +127,8 @@ mod tests {
 
     fn role(kind: &'static str, part: Part) -> Option<(&'static str, &'static str)> {
         let (id, stream) = (SessionId { kind, number: 1 }, Name::new("a").unwrap());
-        let session = Session { id, stream, part, url: "".into(), peer: None, since: Wall(Default::default()) };
+        let session =
+            Session { id, stream, part, url: "".into(), peer: None, tls: false, since: Wall(Default::default()) };
         Role::of(&session).map(|role| (role.protocol, role.base.name()))
     }
 

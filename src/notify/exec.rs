@@ -218,7 +218,8 @@ mod tests {
     fn no_url_keeps_a_command_from_being_run() {
         let id = SessionId { kind: "RTMPPUBSUB", number: 1 };
         let (stream, url) = (Name::new("cam").unwrap(), "/li\0ve/cam?k=\0a\n\u{85};é".into());
-        let session = Session { id, stream, part: Part::Publishes, url, peer: None, since: Wall(Duration::ZERO) };
+        let session =
+            Session { id, stream, part: Part::Publishes, url, peer: None, tls: false, since: Wall(Duration::ZERO) };
         let fact = Fact::Begins(SessionNews { session, has_publisher: true, has_player: false, bytes: 0 });
         let facts = Case::of(&fact).unwrap().facts();
         let of = |name| facts.iter().find(|(key, _)| *key == name).unwrap().1.to_str().unwrap();

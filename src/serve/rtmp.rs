@@ -84,7 +84,7 @@ impl Session {
         let seed = random::number();
         let greeting = core.greetings.messages();
         let machine = rtmp::Server::new(limits, seed, greeting);
-        let who = core.who(SESSION).at(conn.peer());
+        let who = core.who(SESSION).at(conn.peer()).under_tls(conn.is_under_tls());
         log::debug!("{who} connects");
         let (peer, tls, seat) = (canonical(conn.peer()), conn.is_under_tls(), conn.seat());
         let body = Body { core, config, who, peer, tls, seat, role: Role::Guest, tail: Tail::default() };

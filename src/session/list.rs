@@ -43,6 +43,8 @@ pub struct Session {
     pub url: Box<str>,
     /// The address of its peer; `None` for sessions of the server itself.
     pub peer: Option<SocketAddr>,
+    /// Whether its peer's connection is under TLS; false for HTTP, whose sessions may use several.
+    pub tls: bool,
     /// The time of day of its admission.
     pub since: Wall,
 }
@@ -115,8 +117,8 @@ impl Sessions {
     }
 
     fn add(&self, who: &Who, stream: &Name, part: Part, url: &dyn fmt::Display, sent: Option<u64>) -> Entry {
-        let (url, peer) = (bounded(url), who.peer());
-        let session = Session { id: who.id(), stream: stream.clone(), part, url, peer, since: time_of_day() };
+        let (url, peer, tls) = (bounded(url), who.peer(), who.tls);
+        let session = Session { id: who.id(), stream: stream.clone(), part, url, peer, tls, since: time_of_day() };
         let mut entries = self.lock();
         let begins = self.news.is_read().then(|| session.clone());
         let ticket = entries.add(Listed { session, sent, rate: Rate::default() });

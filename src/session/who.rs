@@ -22,6 +22,8 @@ pub struct Who {
     id: SessionId,
     stream: Option<Name>,
     peer: Option<SocketAddr>,
+    /// Whether its connection is under TLS.
+    pub(super) tls: bool,
     /// Whether it is logged: its peer has not begun too many sessions.
     pub told: bool,
     /// The time at which it began with its stream.
@@ -39,7 +41,8 @@ impl Ids {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(kind).or_default();
         *count = count.wrapping_add(1);
-        Who { id: SessionId { kind, number: *count }, stream: None, peer: None, told: true, begun: None, moved: 0 }
+        let id = SessionId { kind, number: *count };
+        Who { id, stream: None, peer: None, tls: false, told: true, begun: None, moved: 0 }
     }
 }
 
@@ -48,6 +51,11 @@ impl Who {
     pub fn at(mut self, peer: SocketAddr) -> Self {
         self.peer = Some(canonical(peer));
         self
+    }
+
+    /// Sets whether its connection is under TLS.
+    pub fn under_tls(self, tls: bool) -> Self {
+        Self { tls, ..self }
     }
 
     /// Sets the stream.
@@ -63,7 +71,7 @@ impl Who {
 
     /// A new session of the same peer.
     pub fn turns(&self, core: &Core, kind: &'static str) -> Self {
-        Self { peer: self.peer, ..core.who(kind) }
+        Self { peer: self.peer, tls: self.tls, ..core.who(kind) }
     }
 
     /// Begins with a stream, which is logged.

@@ -3,6 +3,7 @@
 #[cfg(fuzzing)]
 pub(super) mod fuzz;
 pub(super) mod lal;
+pub(super) mod mediamtx;
 pub(super) mod pulls;
 mod reply;
 pub(crate) mod v1;

@@ -19,6 +19,8 @@ const GUARDED: &[&str] = &[
     "/api/ctrl/",
     #[cfg(feature = "api")]
     "/api/v1/",
+    #[cfg(feature = "api")]
+    "/v3/",
 ];
 
 /// The reason why a request gets no answer of its row.

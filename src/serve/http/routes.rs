@@ -11,7 +11,7 @@ use super::rtsp;
 use crate::conf::Config;
 use crate::proto::http::{METHODS, Method, Request, Status};
 #[cfg(feature = "api")]
-use crate::serve::api::{lal, pulls, v1};
+use crate::serve::api::{lal, mediamtx as mtx, pulls, v1};
 use crate::serve::{hls, metrics};
 use crate::session::Action;
 
@@ -50,6 +50,8 @@ pub(super) const ROUTES: Table = Table {
         LAL,
         #[cfg(feature = "api")]
         V1,
+        #[cfg(feature = "api")]
+        V3,
         MEDIA,
     ],
     is_guarded: false,
@@ -57,7 +59,10 @@ pub(super) const ROUTES: Table = Table {
 
 /// The routes of the port of the API.
 #[cfg(feature = "api")]
-pub(super) const API_ROUTES: Table = Table { rows: &[LAL, V1, &[Route::any("*", lal::nothing)]], is_guarded: true };
+pub(super) const API_ROUTES: Table = Table {
+    rows: &[LAL, V1, V3, &[Route::any("/v3/*", mtx::nothing), Route::any("*", lal::nothing)]],
+    is_guarded: true,
+};
 
 /// lal's API. lal takes any method; here reading is GET, or POST as some clients have it.
 #[cfg(feature = "api")]
@@ -111,6 +116,30 @@ const V1: &[Route] = &[
     Route::delete("/api/v1/blacklist/*", v1::blacklist::remove).changing(),
 ];
 
+/// MediaMTX's API. The lists of sessions have the paths of one row, those that are in the table of kinds.
+#[cfg(feature = "api")]
+const V3: &[Route] = &[
+    Route::get("/v3/info", mtx::info).of_api(),
+    Route::get("/v3/paths/list", mtx::paths::tell).of_api(),
+    Route::get("/v3/paths/get/*", mtx::paths::get).of_api(),
+    Route::get("/v3/config/global/get", mtx::config::global).of_api(),
+    Route::get("/v3/config/pathdefaults/get", mtx::config::defaults).of_api(),
+    Route::get("/v3/config/paths/list", mtx::config::tell).of_api(),
+    Route::get("/v3/config/paths/get/*", mtx::config::get).of_api(),
+    Route::post("/v3/config/paths/add/*", lal::MAX_BODY, mtx::config::add).changing(),
+    Route::patch("/v3/config/paths/patch/*", lal::MAX_BODY, mtx::config::patch).changing(),
+    Route::post("/v3/config/paths/replace/*", lal::MAX_BODY, mtx::config::replace).changing(),
+    Route::delete("/v3/config/paths/delete/*", mtx::config::delete).changing(),
+    Route::patch("/v3/config/global/patch", 0, mtx::config::fixed).changing(),
+    Route::patch("/v3/config/pathdefaults/patch", 0, mtx::config::fixed).changing(),
+    #[cfg(feature = "record")]
+    Route::get("/v3/recordings/list", mtx::recordings::tell).of_api(),
+    #[cfg(feature = "record")]
+    Route::get("/v3/recordings/get/*", mtx::recordings::get).of_api(),
+    Route::get("/v3/*", mtx::sessions::tell).of_api().when(mtx::sessions::are_asked_for),
+    Route::post("/v3/*", 0, mtx::sessions::kick).changing().when(mtx::sessions::are_asked_for),
+];
+
 const MEDIA: &[Route] = &[
     #[cfg(feature = "rtsp")]
     Route::any("*", rtsp::accept).when(rtsp::is_asked_for),
@@ -150,6 +179,12 @@ impl Route {
     pub(super) const fn post(pattern: &'static str, body: usize, handler: fn(Exchange) -> Answer) -> Self {
         assert!(body <= crate::proto::http::MAX_BODY);
         Self { method: Some(Method::Post), body, ..Self::get(pattern, handler) }
+    }
+
+    /// PATCH, with a body of at most `body` bytes. RFC 5789.
+    #[cfg(feature = "api")]
+    const fn patch(pattern: &'static str, body: usize, handler: fn(Exchange) -> Answer) -> Self {
+        Self { method: Some(Method::Patch), ..Self::post(pattern, body, handler) }
     }
 
     /// DELETE.

@@ -107,7 +107,7 @@ impl Session {
         let machine = rtsp::Server::new(limits, Challenger::new(random::bytes()), session, greeting);
         let peer = canonical(conn.peer());
         let local = conn.local().map_or(peer, canonical);
-        let who = server.core.who(COMMANDS).at(conn.peer());
+        let who = server.core.who(COMMANDS).at(conn.peer()).under_tls(conn.is_under_tls());
         log::debug!("{who} connects");
         let (tls, seat) = (conn.is_under_tls(), conn.seat());
         let body = Body { server, config, who, peer, local, tls, seat, role: Role::Guest, tail: Tail::default() };

@@ -1,0 +1,77 @@
+//! Recordings: the files of each stream by the times at which they begin.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::reply::{Written, list, name_in, refuse, time, written};
+use crate::conf::Config;
+use crate::hub::{Name, matches};
+use crate::media::Wall;
+use crate::proto::http::Status;
+use crate::serve::http::{Answer, Exchange};
+use crate::session::{JsonText, recorded_stream};
+
+/// A recording of a stream.
+#[derive(Serialize)]
+struct Segment {
+    start: String,
+}
+
+/// The recordings of streams: when each began, in milliseconds since 1970, the oldest first.
+type Begun = BTreeMap<Name, Vec<u64>>;
+
+/// Whether a stream is recorded.
+pub(super) fn is_recorded(config: &Config, name: &str) -> bool {
+    config.record.iter().any(|rule| matches(&rule.streams, name))
+}
+
+/// `GET /v3/recordings/list`.
+pub(in crate::serve) fn tell(exchange: Exchange) -> Answer {
+    of_disks(exchange, String::new(), |exchange, begun| {
+        list(exchange, &mut |list| {
+            begun.iter().try_for_each(|(name, starts)| list.item(|text| write(text, name, starts)))
+        })
+    })
+}
+
+/// `GET /v3/recordings/get/NAME`.
+pub(in crate::serve) fn get(exchange: Exchange) -> Answer {
+    let Some(name) = name_in(&exchange, "/v3/recordings/get/") else {
+        return refuse(&exchange, Status::BAD_REQUEST, "invalid path name");
+    };
+    of_disks(exchange, format!("stream={name}"), move |exchange, begun| {
+        let starts = begun.get(&name).map_or(&[][..], |starts| starts);
+        written(exchange, &mut |text| write(text, &name, starts))
+    })
+}
+
+/// Answers with the newest recordings that fit a question to the disks.
+fn of_disks(
+    exchange: Exchange,
+    query: String,
+    then: impl FnOnce(&Exchange, Begun) -> Answer + Send + 'static,
+) -> Answer {
+    Answer::later(async move {
+        let recorded = exchange.server.core.recorded.clone();
+        let mut begun = Begun::new();
+        if recorded.has_list() {
+            let Some((told, _)) = recorded.newest(&query).await else {
+                return Ok(refuse(&exchange, Status::UNAVAILABLE, "the disks do not answer now"));
+            };
+            for one in told.iter().rev() {
+                let name = recorded_stream(&one.file);
+                name.into_iter().for_each(|name| begun.entry(name).or_default().push(one.begun));
+            }
+        }
+        Ok(then(&exchange, begun))
+    })
+}
+
+/// Writes the recordings of a stream.
+fn write(text: &mut JsonText<'_>, name: &Name, starts: &[u64]) -> Written {
+    text.put(&format!("{{\"name\":\"{name}\",\"segments\":"))?;
+    text.array(starts, |text, at| text.value(&Segment { start: time(Wall(Duration::from_millis(*at))) }))?;
+    text.put("}")
+}
