@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use smol::future::or;
 
 use super::reply::{Written, list, name_in, refuse, time, written};
 use crate::conf::Config;
 use crate::hub::{Name, matches};
 use crate::media::Wall;
 use crate::proto::http::Status;
-use crate::serve::http::{Answer, Exchange};
+use crate::reactor::Timer;
+use crate::serve::http::{Answer, Exchange, NO_ROOM};
 use crate::session::{JsonText, recorded_stream};
 
 /// A recording of a stream.
@@ -21,6 +23,9 @@ struct Segment {
 
 /// The recordings of streams: when each began, in milliseconds since 1970, the oldest first.
 type Begun = BTreeMap<Name, Vec<u64>>;
+
+/// The longest wait for the disks.
+const MAX_WAIT: Duration = Duration::from_secs(15);
 
 /// Whether a stream is recorded.
 pub(super) fn is_recorded(config: &Config, name: &str) -> bool {
@@ -53,19 +58,32 @@ fn of_disks(
     query: String,
     then: impl FnOnce(&Exchange, Begun) -> Answer + Send + 'static,
 ) -> Answer {
+    let size = exchange.request.size();
+    let Ok(paid) = exchange.server.core.greetings.account_for(size).charge(size) else {
+        return refuse(&exchange, Status::UNAVAILABLE, NO_ROOM);
+    };
     Answer::later(async move {
         let recorded = exchange.server.core.recorded.clone();
+        // a client that has left cannot be noticed here, and would block others
+        let late = async {
+            Timer::after(MAX_WAIT).await;
+            None
+        };
+        let told = match recorded.has_list() {
+            true => or(recorded.newest(&query), late).await.map(|(told, _)| told),
+            false => Some(Vec::new()),
+        };
+        let Some(told) = told else {
+            return Ok(refuse(&exchange, Status::UNAVAILABLE, "the disks do not answer now"));
+        };
         let mut begun = Begun::new();
-        if recorded.has_list() {
-            let Some((told, _)) = recorded.newest(&query).await else {
-                return Ok(refuse(&exchange, Status::UNAVAILABLE, "the disks do not answer now"));
-            };
-            for one in told.iter().rev() {
-                let name = recorded_stream(&one.file);
-                name.into_iter().for_each(|name| begun.entry(name).or_default().push(one.begun));
-            }
+        for one in told.iter().rev() {
+            let name = recorded_stream(&one.file);
+            name.into_iter().for_each(|name| begun.entry(name).or_default().push(one.begun));
         }
-        Ok(then(&exchange, begun))
+        let answer = then(&exchange, begun);
+        drop(paid);
+        Ok(answer)
     })
 }
 
