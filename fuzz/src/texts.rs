@@ -194,7 +194,7 @@ pub fn request_seeds() -> Vec<Vec<u8>> {
 /// Bodies of changes by the API: a pull that is taken has a URL within its limit, from another server.
 pub fn bodies(data: &[u8]) {
     let (changes, pull) = understand_body(data);
-    assert!(changes <= 5);
+    assert!(changes <= 6);
     if let Some(pull) = pull {
         assert!(pull.url.target().len() <= 3 * MAX_RELAY_URL + 200 && !pull.url.is_file(), "{pull:?}");
         assert!(Name::new(&pull.stream).is_ok(), "{pull:?}");
@@ -207,6 +207,7 @@ pub fn body_seeds() -> Vec<Vec<u8>> {
         r#"{"url":"rtmp://h/live/a%20b","pull_retry_num":-1,"auto_stop_pull_after_no_out_ms":0}"#,
         r#"{"stream_name":"test110","session_id":"FLVPUBSUB1","more":[{"a":null}]}"#,
         r#"{"ip":"2001:db8::1","duration_sec":60}"#,
+        r#"{"source":"rtsp://h/a","sourceOnDemand":true,"sourceOnDemandCloseAfter":"1m30s","record":false}"#,
     ]
     .map(|text| text.as_bytes().to_vec())
     .into()

@@ -1,6 +1,7 @@
 //! The bodies of requests to the API, for the fuzzer.
 
 use super::lal::{Address, Kick, Refused, parse};
+use super::mediamtx::config;
 use super::pulls::{Pull, Stop};
 use crate::session::Relay;
 
@@ -12,6 +13,7 @@ pub fn understand_body(body: &[u8]) -> (usize, Option<Relay>) {
         parse::<Refused>(body).is_some(),
         parse::<Address>(body).is_some(),
         parse::<Stop>(body).is_some(),
+        config::is_understood(body),
     ];
     (others.into_iter().chain([pull.is_some()]).filter(|has| *has).count(), pull)
 }

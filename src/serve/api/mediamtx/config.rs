@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::recordings::is_recorded;
 use super::reply::{done, list, name_in, object, refuse};
+use super::sources::{Pull, Sources, USUAL};
 use crate::conf::{Config, MASK, Source};
 use crate::hub::{Conflict, Name};
 use crate::proto::Url;
 use crate::proto::http::Status;
 use crate::serve::api::lal::read;
 use crate::serve::http::{Answer, Exchange};
-use crate::session::{MAX_PULL_URL, WantedPull};
+use crate::session::MAX_PULL_URL;
 
 /// The server's configuration.
 #[derive(Serialize)]
@@ -52,19 +53,13 @@ struct PathConf<'a> {
 /// A path as a client wants it. Other fields are passed over.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(in crate::serve::api) struct Wanted {
+struct Wanted {
     source: Option<String>,
     source_on_demand: Option<bool>,
     source_on_demand_start_timeout: Option<String>,
     source_on_demand_close_after: Option<String>,
     rtsp_transport: Option<String>,
     record: Option<bool>,
-}
-
-/// The paths with a source: the pulls of the configuration, which the API does not change, and those of the API.
-pub(super) struct Sources {
-    configured: Vec<WantedPull>,
-    by_api: Vec<WantedPull>,
 }
 
 /// What a client wants to do with a path.
@@ -80,8 +75,6 @@ enum Change {
 pub(super) const ALL: &str = "all_others";
 /// The source of a path that somebody publishes.
 const PUBLISHER: &str = "publisher";
-/// MediaMTX's times for the start and the end of a source on demand.
-const USUAL: Duration = Duration::from_secs(10);
 /// The longest time that a client may name.
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
@@ -132,7 +125,7 @@ pub(in crate::serve) fn get(exchange: Exchange) -> Answer {
     if exchange.request.path.strip_prefix(START) == Some(ALL) {
         return object(&exchange, &PathConf::of_publishers(config, ALL));
     }
-    match name_in(&exchange, START).and_then(|name| sources.all().find(|pull| pull.stream == name)) {
+    match name_in(&exchange, START).and_then(|name| sources.all().find(|pull| pull.name == name)) {
         Some(pull) => object(&exchange, &PathConf::of_pull(config, pull)),
         None => refuse(&exchange, Status::NOT_FOUND, NOT_FOUND),
     }
@@ -158,7 +151,7 @@ pub(in crate::serve) fn delete(exchange: Exchange) -> Answer {
     let Some(name) = name_in(&exchange, "/v3/config/paths/delete/") else {
         return refuse(&exchange, Status::NOT_FOUND, NOT_FOUND);
     };
-    if exchange.server.core.pulls.stop(&name).is_some() {
+    if Sources::end(&exchange.server.core, &name) {
         log::info!("stream={name} is no longer pulled: the API says so, peer={}", exchange.peer);
         return done(&exchange);
     }
@@ -180,7 +173,7 @@ fn change(exchange: &Exchange, start: &str, change: Change) -> Answer {
     let Some(name) = name_in(exchange, start) else { return bad("invalid path name") };
     let Some(wanted) = read::<Wanted>(exchange) else { return bad("the body is no JSON of a path") };
     let sources = Sources::of(exchange);
-    let present = sources.by_api.iter().find(|pull| pull.stream == name);
+    let present = sources.by_api(&name);
     match (change, present) {
         (Change::Add, Some(_)) => return bad("path already exists"),
         (_, None) if sources.has(&name) => return bad(OF_FILE),
@@ -200,7 +193,7 @@ fn change(exchange: &Exchange, start: &str, change: Change) -> Answer {
         return done(exchange);
     }
     let url = pull.url.clone();
-    if exchange.server.core.pulls.want(pull).is_err() {
+    if Sources::begin(&exchange.server.core, pull).is_err() {
         return bad("api.pulls streams are pulled already");
     }
     log::info!("stream={name} is pulled from {url} by the API, peer={}", exchange.peer);
@@ -209,11 +202,7 @@ fn change(exchange: &Exchange, start: &str, change: Change) -> Answer {
 
 impl Wanted {
     /// The pull as the relays know it. Fields that are missing have their values `before`, or the usual ones.
-    pub(in crate::serve::api) fn pull(
-        &self,
-        name: &Name,
-        before: Option<&WantedPull>,
-    ) -> Result<WantedPull, &'static str> {
+    fn pull(&self, name: &Name, before: Option<&Pull>) -> Result<Pull, &'static str> {
         let source = self.source.as_deref().filter(|source| !source.is_empty() && *source != PUBLISHER);
         let url = match (source, before) {
             (Some(source), _) => url(source)?,
@@ -232,15 +221,16 @@ impl Wanted {
         };
         let close = time(&self.source_on_demand_close_after, before.and_then(|pull| pull.idle))?;
         let on_demand = self.source_on_demand.unwrap_or_else(|| before.is_some_and(|pull| pull.idle.is_some()));
-        Ok(WantedPull {
-            stream: name.clone(),
-            url,
-            udp,
-            timeout: time(&self.source_on_demand_start_timeout, before.map(|pull| pull.timeout))?,
-            retries: None,
-            idle: on_demand.then_some(close),
-        })
+        let timeout = time(&self.source_on_demand_start_timeout, before.map(|pull| pull.timeout))?;
+        Ok(Pull { name: name.clone(), url, udp, timeout, idle: on_demand.then_some(close) })
     }
+}
+
+/// Whether a body is that of a path.
+#[cfg(fuzzing)]
+pub(in crate::serve::api) fn is_understood(body: &[u8]) -> bool {
+    let wanted = crate::serve::api::lal::parse::<Wanted>(body);
+    wanted.zip(Name::new("a").ok()).is_some_and(|(wanted, name)| wanted.pull(&name, None).is_ok())
 }
 
 /// The URL of a source.
@@ -274,34 +264,6 @@ fn written(time: Duration) -> String {
     }
 }
 
-impl Sources {
-    /// The sources of now.
-    pub(super) fn of(exchange: &Exchange) -> Self {
-        let config = exchange.server.core.config();
-        let configured = config.pull.iter().filter_map(|pull| {
-            let (stream, url) = (Name::new(&pull.stream).ok()?, pull.url.0.clone());
-            let idle = pull.on_demand.then_some(USUAL);
-            Some(WantedPull { stream, url, udp: pull.udp, timeout: USUAL, retries: None, idle })
-        });
-        let by_api = exchange.server.core.pulls.list().into_iter().map(|(pull, _)| pull);
-        Self { configured: configured.collect(), by_api: by_api.collect() }
-    }
-
-    fn all(&self) -> impl Iterator<Item = &WantedPull> {
-        self.configured.iter().chain(&self.by_api)
-    }
-
-    /// The names of the paths.
-    pub(super) fn names(&self) -> impl Iterator<Item = Name> {
-        self.all().map(|pull| pull.stream.clone())
-    }
-
-    /// Whether a path has a source.
-    pub(super) fn has(&self, name: &Name) -> bool {
-        self.all().any(|pull| pull.stream == *name)
-    }
-}
-
 impl<'a> PathConf<'a> {
     /// The configuration of paths that clients publish.
     fn of_publishers(config: &Config, name: &'a str) -> Self {
@@ -319,14 +281,14 @@ impl<'a> PathConf<'a> {
     }
 
     /// The configuration of a path with a source, of which the log shows as much.
-    fn of_pull(config: &Config, pull: &'a WantedPull) -> Self {
+    fn of_pull(config: &Config, pull: &'a Pull) -> Self {
         Self {
             source: pull.url.to_string(),
             source_on_demand: pull.idle.is_some(),
             source_on_demand_start_timeout: written(pull.timeout),
             source_on_demand_close_after: written(pull.idle.unwrap_or(USUAL)),
             rtsp_transport: if pull.udp { "udp" } else { "automatic" },
-            ..Self::of_publishers(config, pull.stream.as_str())
+            ..Self::of_publishers(config, pull.name.as_str())
         }
     }
 }

@@ -12,6 +12,7 @@ pub(in crate::serve) mod recordings;
 mod recordings;
 mod reply;
 pub(in crate::serve) mod sessions;
+mod sources;
 mod tracks;
 
 pub(in crate::serve) use reply::{info, nothing};

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::config::{ALL, Sources};
+use super::config::ALL;
 use super::kinds::Kind;
 use super::reply::{Written, list, name_in, refuse, time, written};
+use super::sources::Sources;
 use super::tracks;
 use crate::hub::{Name, Stream, Traffic};
 use crate::media::Wall;
@@ -58,7 +59,7 @@ pub(in crate::serve) fn tell(exchange: Exchange) -> Answer {
     let sources = Sources::of(&exchange);
     let streams = core.hub.streams().into_iter().filter(|stream| stream.is_used());
     let mut names: BTreeSet<Name> = streams.map(|stream| stream.name().clone()).collect();
-    names.extend(sources.names());
+    names.extend(sources.all().map(|pull| pull.name.clone()));
     list(&exchange, &mut |list| names.iter().try_for_each(|name| list.item(|text| write(text, core, &sources, name))))
 }
 
