@@ -24,6 +24,9 @@ struct Segment {
 /// The recordings of streams: when each began, in milliseconds since 1970, the oldest first.
 type Begun = BTreeMap<Name, Vec<u64>>;
 
+/// What makes an answer of them.
+type Then = Box<dyn FnOnce(&Exchange, Begun) -> Answer + Send>;
+
 /// The longest wait for the disks.
 const MAX_WAIT: Duration = Duration::from_secs(15);
 
@@ -34,11 +37,12 @@ pub(super) fn is_recorded(config: &Config, name: &str) -> bool {
 
 /// `GET /v3/recordings/list`.
 pub(in crate::serve) fn tell(exchange: Exchange) -> Answer {
-    of_disks(exchange, String::new(), |exchange, begun| {
+    let tell = |exchange: &Exchange, begun: Begun| {
         list(exchange, &mut |list| {
             begun.iter().try_for_each(|(name, starts)| list.item(|text| write(text, name, starts)))
         })
-    })
+    };
+    of_disks(exchange, String::new(), Box::new(tell))
 }
 
 /// `GET /v3/recordings/get/NAME`.
@@ -46,18 +50,16 @@ pub(in crate::serve) fn get(exchange: Exchange) -> Answer {
     let Some(name) = name_in(&exchange, "/v3/recordings/get/") else {
         return refuse(&exchange, Status::BAD_REQUEST, "invalid path name");
     };
-    of_disks(exchange, format!("stream={name}"), move |exchange, begun| {
+    let query = format!("stream={name}");
+    let tell = move |exchange: &Exchange, begun: Begun| {
         let starts = begun.get(&name).map_or(&[][..], |starts| starts);
         written(exchange, &mut |text| write(text, &name, starts))
-    })
+    };
+    of_disks(exchange, query, Box::new(tell))
 }
 
 /// Answers with the newest recordings that fit a question to the disks.
-fn of_disks(
-    exchange: Exchange,
-    query: String,
-    then: impl FnOnce(&Exchange, Begun) -> Answer + Send + 'static,
-) -> Answer {
+fn of_disks(exchange: Exchange, query: String, then: Then) -> Answer {
     let size = exchange.request.size();
     let Ok(paid) = exchange.server.core.greetings.account_for(size).charge(size) else {
         return refuse(&exchange, Status::UNAVAILABLE, NO_ROOM);

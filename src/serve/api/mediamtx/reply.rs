@@ -53,12 +53,17 @@ const MOST: usize = 1000;
 
 /// An answer that is an object.
 pub(super) fn object(exchange: &Exchange, object: &impl Serialize) -> Answer {
-    json(exchange, Status::OK, |text| text.value(object)).into()
+    written(exchange, &mut |text| text.value(object))
 }
 
 /// An answer that `write` writes.
 pub(super) fn written(exchange: &Exchange, write: &mut dyn FnMut(&mut JsonText<'_>) -> Written) -> Answer {
-    json(exchange, Status::OK, write).into()
+    answer(exchange, Status::OK, write)
+}
+
+/// An answer with a status. It is one function for all of them, which keeps the program small.
+fn answer(exchange: &Exchange, status: Status, write: &mut dyn FnMut(&mut JsonText<'_>) -> Written) -> Answer {
+    json(exchange, status, write).into()
 }
 
 /// A page of a list, to which `fill` gives all items.
@@ -92,7 +97,7 @@ pub(super) fn done(exchange: &Exchange) -> Answer {
 
 /// An error, with its reason.
 pub(super) fn refuse(exchange: &Exchange, status: Status, why: &str) -> Answer {
-    json(exchange, status, |text| text.value(&Outcome { status: "error", error: Some(why) })).into()
+    answer(exchange, status, &mut |text| text.value(&Outcome { status: "error", error: Some(why) }))
 }
 
 /// The answer to a path that there is not.
