@@ -231,7 +231,8 @@ fn a_path_with_a_source_is_added_changed_and_deleted() {
         (r#"{"source":7}"#, "the body is no JSON of a path"),
         ("{}", "source is missing, or \"publisher\": every name may be published without a path of its own"),
         (r#"{"source":"file:/etc/passwd"}"#, "source is no URL that a stream is pulled from"),
-        (r#"{"source":"rtsp://u:********@h/a"}"#, "source: its password is masked, give it in full"),
+        (r#"{"source":"rtsp://u:********@h/a"}"#, "source: it is masked, give it in full"),
+        (r#"{"source":"rtmp://h/live/********"}"#, "source: it is masked, give it in full"),
         (r#"{"source":"rtsp://h/a","rtspTransport":"multicast"}"#, "rtspTransport is none of udp, tcp, automatic"),
         (r#"{"source":"rtsp://h/a","sourceOnDemandCloseAfter":"9"}"#, "a time is not written as 10s or 1m30s"),
         (
@@ -248,7 +249,7 @@ fn a_path_with_a_source_is_added_changed_and_deleted() {
     assert_eq!((&path["source"], &path["confName"]), (&json!({"type": "rtmpSource", "id": ""}), &json!("near")));
 
     let conf = served.get("/v3/config/paths/get/near");
-    assert_eq!(conf["source"], format!("rtmp://{}/live/...", origin.rtmp));
+    assert_eq!(conf["source"], format!("rtmp://{}/live/********", origin.rtmp));
     let change = |method: &str, verb: &str, name: &str, body: &str| {
         served.ask(&format!("{method} /v3/config/paths/{verb}/{name}"), body)
     };
@@ -274,7 +275,7 @@ fn a_path_with_a_source_is_added_changed_and_deleted() {
     assert_eq!((&fixed["ready"], &fixed["source"], &fixed["tracks"]), (&json!(false), &Value::Null, &json!([])));
     assert_eq!(served.get("/v3/config/paths/get/all_others")["source"], "publisher");
     assert_eq!(add("more", &source), ok());
-    assert_eq!(add("most", &source), error(400, "api.pulls streams are pulled already"));
+    assert_eq!(add("most", &source), error(400, "api.pulls streams are pulled or pushed already"));
 
     assert_eq!(change("DELETE", "delete", "near", ""), ok());
     served.until("/v3/paths/get/near", |said| said["error"] == "path not found");
@@ -296,12 +297,36 @@ fn the_configuration_is_told_and_not_changed() {
 }
 
 #[test]
+fn a_recording_is_deleted_by_its_path_and_start_alone() {
+    let served = Served::begin("");
+    let no_time = "a time is not written as 2026-11-18T11:06:40Z";
+    for (query, status, why) in [
+        ("", 400, "invalid path name"),
+        ("path=..&start=2026-11-18T11:06:40Z", 400, "invalid path name"),
+        ("path=cam", 400, no_time),
+        ("path=cam&start=2026-11-18T11:06:40", 400, no_time),
+        ("path=live%2Fcam&start=2026-11-18T11%3A06%3A40.123Z", 404, "no segment begins at that time"),
+    ] {
+        let line = format!("DELETE /v3/recordings/deletesegment?{query}");
+        assert_eq!(served.ask(&line, ""), error(status, why), "{query}");
+    }
+    assert_eq!(served.get("/v3/recordings/get/live/cam"), json!({"name": "cam", "segments": []}));
+    assert_eq!(served.ask("GET /v3/recordings/get/cam?from=now", ""), error(400, no_time));
+}
+
+#[test]
 fn pages_of_other_sites_neither_read_nor_change_anything() {
     let served = Served::begin("");
     for address in [served.api, served.http] {
         assert_eq!(ask(address, "GET /v3/paths/list", "Host: evil.example\r\n", "").0, 421);
         let origin = "Host: 127.0.0.1\r\nOrigin: http://evil.example\r\n";
-        for line in ["POST /v3/config/paths/add/a", "PATCH /v3/config/global/patch", "POST /v3/rtmpconns/kick/7"] {
+        let changes = [
+            "POST /v3/config/paths/add/a",
+            "PATCH /v3/config/global/patch",
+            "POST /v3/rtmpconns/kick/7",
+            "DELETE /v3/recordings/deletesegment?path=a&start=7",
+        ];
+        for line in changes {
             assert_eq!(ask(address, line, origin, "{}").0, 403, "{line}");
         }
         assert_eq!(ask(address, "DELETE /v3/paths/list", "Host: 127.0.0.1\r\n", "").0, 405);

@@ -23,6 +23,7 @@ pub(super) fn remove(folder: &Folder, stream: &Name, doomed: &Doomed) -> Found {
     each(folder, &mut |name, _| {
         let is_doomed = |known: &Known<'_>| match doomed {
             Doomed::File(file) => name.rsplit('/').next() == Some(file),
+            Doomed::At(time) => known.begun == *time,
             Doomed::Before(time) => known.begun < *time,
         };
         let known = folder.known(name).filter(|known| known.stream == stream.as_str());
@@ -124,7 +125,8 @@ mod tests {
     fn a_file_of_the_stream_goes_with_its_line_and_no_other() {
         let scratch = Scratch::new();
         let folder = folder(&scratch, "flv");
-        for name in ["cam-1700000000.flv", "cam-1700000010.flv", "cam-1700000020.flv", "car-1700000000.flv"] {
+        for name in ["cam-1700000000", "cam-1700000005", "cam-1700000010", "cam-1700000020", "car-1700000000"] {
+            let name = &format!("{name}.flv");
             add(&folder, name);
         }
         fs::write(scratch.0.join("cam-secret.txt"), b"mine").unwrap();
@@ -137,6 +139,9 @@ mod tests {
         let one = |name: &str| Doomed::File(name.into());
         assert_eq!(deleted(&folder, "cam", &one("cam-1700000010.flv")), (0, Some(Kept::Busy)));
         assert_eq!(deleted(&folder, "cam", &one("cam-1700000000.flv")), (1, None));
+        assert_eq!(deleted(&folder, "cam", &Doomed::At(1_700_000_010_000)), (0, Some(Kept::Busy)));
+        assert_eq!(deleted(&folder, "cam", &Doomed::At(1_700_000_005_000)), (1, None));
+        assert_eq!(deleted(&folder, "cam", &Doomed::At(1_700_000_005_000)), (0, None));
         assert_eq!(deleted(&folder, "cam", &Doomed::Before(1_700_000_020_000)), (0, None));
         folder.busy.free(&busy);
         assert_eq!(deleted(&folder, "cam", &Doomed::Before(1_700_000_020_000)), (1, None));

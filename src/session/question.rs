@@ -27,6 +27,8 @@ pub enum Question {
 pub enum Doomed {
     /// The file of this name.
     File(String),
+    /// The one that began at this time.
+    At(u64),
     /// All that began before this time and are complete.
     Before(u64),
 }

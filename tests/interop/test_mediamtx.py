@@ -113,6 +113,11 @@ class Recordings(Api, RelayCase):
         self.assertRegex(starts[0], TIME)
         (listed,) = self.ask("recordings/list")["items"]
         self.assertEqual((listed["name"], listed["segments"][0]["start"]), ("cam", starts[0]))
+        gone = f"recordings/deletesegment?path=cam&start={starts[0]}"
+        self.assertEqual(self.ask(gone, "-X", "DELETE"), {"status": "ok"})
+        self.assertEqual(self.call(gone, "-X", "DELETE")[0], 404)
+        left = [segment["start"] for segment in self.ask("recordings/get/cam")["segments"]]
+        self.assertEqual(left[0], starts[1])
         self.assertEqual(self.ask("recordings/get/none"), {"name": "none", "segments": []})
         source = json.dumps({"source": "rtsp://127.0.0.1:1/a", "sourceOnDemand": True, "record": True})
         self.ask("config/paths/add/cam1", "-d", source)

@@ -136,6 +136,8 @@ const V3: &[Route] = &[
     Route::get("/v3/recordings/list", mtx::recordings::tell).of_api(),
     #[cfg(feature = "record")]
     Route::get("/v3/recordings/get/*", mtx::recordings::get).of_api(),
+    #[cfg(feature = "record")]
+    Route::delete("/v3/recordings/deletesegment", mtx::recordings::delete).changing(),
     Route::get("/v3/*", mtx::sessions::tell).of_api().when(mtx::sessions::are_asked_for),
     Route::post("/v3/*", 0, mtx::sessions::kick).changing().when(mtx::sessions::are_asked_for),
 ];

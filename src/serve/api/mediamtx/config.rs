@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::recordings::is_recorded;
 use super::reply::{done, list, name_in, object, refuse};
 use super::sources::{Pull, Sources, USUAL};
-use crate::conf::{Config, MASK, Source};
+use crate::conf::{Config, Source};
 use crate::hub::{Conflict, Name};
-use crate::proto::Url;
 use crate::proto::http::Status;
+use crate::proto::{MASK, Url};
 use crate::serve::api::lal::read;
 use crate::serve::http::{Answer, Exchange};
-use crate::session::MAX_PULL_URL;
+use crate::session::MAX_RELAY_URL;
 
 /// The server's configuration.
 #[derive(Serialize)]
@@ -192,9 +192,12 @@ fn change(exchange: &Exchange, start: &str, change: Change) -> Answer {
     if present == Some(&pull) {
         return done(exchange);
     }
+    if let Some(fault) = exchange.config.refuses_relay(false, name.as_str(), &pull.url) {
+        return bad(&format!("source: {fault}"));
+    }
     let url = pull.url.clone();
     if Sources::begin(&exchange.server.core, pull).is_err() {
-        return bad("api.pulls streams are pulled already");
+        return bad("api.pulls streams are pulled or pushed already");
     }
     log::info!("stream={name} is pulled from {url} by the API, peer={}", exchange.peer);
     done(exchange)
@@ -235,11 +238,13 @@ pub(in crate::serve::api) fn is_understood(body: &[u8]) -> bool {
 
 /// The URL of a source.
 fn url(source: &str) -> Result<Url, &'static str> {
-    if source.len() > MAX_PULL_URL {
+    if source.len() > MAX_RELAY_URL {
         return Err("source is too long");
     }
-    let Source(url) = Source::parse(source).map_err(|_| "source is no URL that a stream is pulled from")?;
-    if url.password == MASK { Err("source: its password is masked, give it in full") } else { Ok(url) }
+    if source.contains(MASK) {
+        return Err("source: it is masked, give it in full");
+    }
+    Source::parse(source).map(|Source(url)| url).map_err(|_| "source is no URL that a stream is pulled from")
 }
 
 /// A time as Go writes it: `10s`, `1m30s`, `500ms`. Parts of the units are not known.
@@ -280,10 +285,10 @@ impl<'a> PathConf<'a> {
         }
     }
 
-    /// The configuration of a path with a source, of which the log shows as much.
+    /// The configuration of a path with a source, without what may be secret.
     fn of_pull(config: &Config, pull: &'a Pull) -> Self {
         Self {
-            source: pull.url.to_string(),
+            source: pull.url.masked(),
             source_on_demand: pull.idle.is_some(),
             source_on_demand_start_timeout: written(pull.timeout),
             source_on_demand_close_after: written(pull.idle.unwrap_or(USUAL)),

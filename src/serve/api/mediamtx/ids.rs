@@ -1,5 +1,5 @@
-//! The ids of sessions: UUIDs, as clients of MediaMTX expect them. They are made from the time of the start and the id
-//! that a session has in the log, so that none is kept.
+//! The ids of sessions: UUIDs, as clients of MediaMTX expect them. They are made from the number of the server's start
+//! and the id that a session has in the log, so that none is kept.
 
 use std::fmt;
 
@@ -18,9 +18,8 @@ const CONNECTION: u128 = 1 << 40;
 impl Uuid {
     /// The id of a session; one of another run of the server differs.
     pub(super) fn of(core: &Core, session: &Session) -> Self {
-        let run = core.started.0.as_nanos() & u128::from(u64::MAX);
         let beginning = BEGINNINGS.iter().position(|one| *one == session.id.kind).unwrap_or(BEGINNINGS.len());
-        Self::new(run << 64 | (beginning as u128) << BEGINNING | u128::from(session.id.number))
+        Self::new(u128::from(core.boot) << 64 | (beginning as u128) << BEGINNING | u128::from(session.id.number))
     }
 
     /// The bits, with those of version and variant in their places.

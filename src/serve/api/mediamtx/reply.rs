@@ -9,7 +9,7 @@ use crate::hub::Name;
 use crate::media::Wall;
 use crate::proto::http::Status;
 use crate::serve::api::lal::parameter;
-use crate::serve::api::reply::json;
+use crate::serve::api::reply::{json, listed, no_room};
 use crate::serve::http::{Answer, Exchange};
 use crate::session::JsonText;
 use crate::wire::{iso8601, percent_decode};
@@ -47,6 +47,8 @@ struct Page {
     len: usize,
 }
 
+/// The refusal for want of room.
+const NO_ROOM: &str = "{\"status\":\"error\",\"error\":\"no room for that now\"}";
 /// The items of a page where the client says no number, and the most: who asks for more gets more pages.
 const USUAL: usize = 100;
 const MOST: usize = 1000;
@@ -63,7 +65,7 @@ pub(super) fn written(exchange: &Exchange, write: &mut dyn FnMut(&mut JsonText<'
 
 /// An answer with a status. It is one function for all of them, which keeps the program small.
 fn answer(exchange: &Exchange, status: Status, write: &mut dyn FnMut(&mut JsonText<'_>) -> Written) -> Answer {
-    json(exchange, status, write).into()
+    json(exchange, status, write).unwrap_or_else(|_| no_room(NO_ROOM)).with(listed(exchange)).into()
 }
 
 /// A page of a list, to which `fill` gives all items.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::hub::Name;
 use crate::proto::Url;
 use crate::serve::http::Exchange;
-use crate::session::{Core, TooManyPulls, WantedPull};
+use crate::session::{Core, NotAdded, Relay, RelayState, Terms, Way};
 
 /// A pull.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,22 +40,25 @@ impl Sources {
             let (name, url) = (Name::new(&pull.stream).ok()?, pull.url.0.clone());
             Some(Pull { name, url, udp: pull.udp, timeout: USUAL, idle: pull.on_demand.then_some(USUAL) })
         });
-        let by_api = core.pulls.list().into_iter().map(|(pull, _)| {
-            let WantedPull { stream: name, url, udp, timeout, idle, .. } = pull;
-            Pull { name, url, udp, timeout, idle }
+        let has_ended = |state: &RelayState| matches!(state, RelayState::Ended(_));
+        let rows = core.relays.list().into_iter();
+        let by_api = rows.filter(|row| row.relay.way == Way::Pull && !has_ended(&row.state)).filter_map(|row| {
+            let (Relay { stream, url, .. }, Terms { udp, timeout, idle, .. }) = (row.relay, row.terms?);
+            Some(Pull { name: Name::new(&stream).ok()?, url, udp, timeout, idle })
         });
         Self { configured: configured.collect(), by_api: by_api.collect() }
     }
 
     /// Begins a pull, in place of another of its stream.
-    pub(super) fn begin(core: &Core, pull: Pull) -> Result<(), TooManyPulls> {
-        let Pull { name: stream, url, udp, timeout, idle } = pull;
-        core.pulls.want(WantedPull { stream, url, udp, timeout, retries: None, idle }).map(drop)
+    pub(super) fn begin(core: &Core, pull: Pull) -> Result<(), NotAdded> {
+        let Pull { name, url, udp, timeout, idle } = pull;
+        let relay = Relay { way: Way::Pull, stream: name.to_string(), url };
+        core.relays.replace(relay, Terms { udp, timeout, retries: None, idle }).map(drop)
     }
 
     /// Ends the pull of the API of a stream; false if there is none.
     pub(super) fn end(core: &Core, name: &Name) -> bool {
-        core.pulls.stop(name).is_some()
+        core.relays.remove(|one| one.way == Way::Pull && one.stream == name.as_str()).is_ok()
     }
 
     /// All pulls.
