@@ -242,6 +242,9 @@ fn a_path_with_a_source_is_added_changed_and_deleted() {
     ] {
         assert_eq!(add("near", body), error(400, why), "{body}");
     }
+    let circle = json!({"source": format!("rtmp://{}/live/near", served.rtmp)}).to_string();
+    let (status, said) = add("near", &circle);
+    assert_eq!((status, said["error"].as_str().map(|why| why.starts_with("source: "))), (400, Some(true)), "{said}");
     assert_eq!(add(".hidden", &source), error(400, "invalid path name"));
     assert_eq!(add("live/near", &source), ok());
     assert_eq!(add("near", &source), error(400, "path already exists"));

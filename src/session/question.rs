@@ -27,7 +27,7 @@ pub enum Question {
 pub enum Doomed {
     /// The file of this name.
     File(String),
-    /// The one that began at this time.
+    /// Those that began at this time: in files of one second there may be several.
     At(u64),
     /// All that began before this time and are complete.
     Before(u64),
