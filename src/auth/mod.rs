@@ -64,9 +64,23 @@ const RULES: &[Rule] = &[
     control,
 ];
 
+/// The same, for what is told beforehand.
+const FORETOLD: &[Rule] = &[
+    socket,
+    #[cfg(feature = "auth")]
+    rules::foretell,
+    control,
+];
+
 /// The answer of the configuration.
 pub fn rules(state: &Arc<State>, config: &Config, request: &Request<'_>) -> Answer {
     RULES.iter().find_map(|rule| rule(state, config, request)).unwrap_or(Answer::Now(Ok(())))
+}
+
+/// Whether a client may use the API for something by what is known now: nothing is counted, asked or worked out for it.
+pub fn foretells(state: &Arc<State>, config: &Config, request: &Request<'_>) -> bool {
+    let answer = FORETOLD.iter().find_map(|rule| rule(state, config, request));
+    matches!(answer, None | Some(Answer::Now(Ok(()))))
 }
 
 /// Lets clients of the Unix socket do everything: its mode says who they are.

@@ -57,11 +57,8 @@ const MAX_PASSWORD: usize = 256;
 
 /// The answer of the rules that are about a request.
 pub(super) fn rule(state: &Arc<State>, config: &Config, request: &Request<'_>) -> Option<Answer> {
-    let (from, name) = (request.peer.ip(), request.name.map(Name::as_str));
-    // changes are for whom a rule lets in that names the API: one about everything opens none
-    let names_it = |rule: &&Access| request.action != Action::Control || rule.names(word(Action::Control));
-    let is_about = |rule: &&Access| rule.is_about(word(request.action), request.protocol, name, from) && names_it(rule);
-    let mut demands = config.access.iter().filter(is_about).map(Access::demand).peekable();
+    let mut demands = demands(config, request).peekable();
+    let from = request.peer.ip();
     Some(match demands.peek()? {
         Demand::Nothing => Answer::Now(Ok(())),
         Demand::Leave => Answer::Now(Err(Denial::Forbidden)),
@@ -70,14 +67,43 @@ pub(super) fn rule(state: &Arc<State>, config: &Config, request: &Request<'_>) -
     })
 }
 
+/// The answer of the rules as far as it is known: nothing is counted, no server is asked, and a password that takes long
+/// to check is right if it was so lately.
+pub(super) fn foretell(state: &Arc<State>, config: &Config, request: &Request<'_>) -> Option<Answer> {
+    let mut demands = demands(config, request).peekable();
+    let is_met = |demand| matches!(prove(state, &demand, request, &shown(request), Clock::read()), Proof::Met);
+    let may = match demands.peek()? {
+        Demand::Nothing => true,
+        _ if lock(&state.failures).is_shut(request.peer.ip(), Instant::now()) => false,
+        _ => alternatives(demands).any(is_met),
+    };
+    Some(Answer::Now(if may { Ok(()) } else { Err(Denial::Forbidden) }))
+}
+
+/// The demands of the rules that are about a request.
+fn demands<'a>(config: &'a Config, request: &Request<'_>) -> impl Iterator<Item = Demand<'a>> {
+    let (from, name) = (request.peer.ip(), request.name.map(Name::as_str));
+    let (action, protocol) = (request.action, request.protocol);
+    // changes are for whom a rule lets in that names the API: one about everything opens none
+    let names_it = move |rule: &&Access| action != Action::Control || rule.names("api");
+    let is_about = move |rule: &&Access| rule.is_about(words(action), protocol, name, from) && names_it(rule);
+    config.access.iter().filter(is_about).map(Access::demand)
+}
+
+/// The demands of which it is enough to meet one.
+fn alternatives<'a>(demands: impl Iterator<Item = Demand<'a>>) -> impl Iterator<Item = Demand<'a>> {
+    demands.take_while(|demand| !matches!(demand, Demand::Nothing | Demand::Leave))
+}
+
 /// The action in the configuration's words.
-fn word(action: Action) -> &'static str {
+fn words(action: Action) -> &'static [&'static str] {
     match action {
-        Action::Publish => "publish",
-        Action::Play => "play",
-        Action::Read => "record",
-        Action::Api | Action::Control => "api",
-        Action::Metrics => "metrics",
+        Action::Publish => &["publish"],
+        Action::Play => &["play"],
+        Action::Read => &["record"],
+        Action::Api => &["api", "api:read"],
+        Action::Control => &["api"],
+        Action::Metrics => &["metrics"],
     }
 }
 
@@ -86,7 +112,7 @@ fn any_of<'a>(state: &Arc<State>, demands: impl Iterator<Item = Demand<'a>>, req
     let shown = shown(request);
     let (clock, from) = (Clock::read(), request.peer.ip());
     let (mut denial, mut open) = (None, Open::default());
-    for demand in demands.take_while(|demand| !matches!(demand, Demand::Nothing | Demand::Leave)) {
+    for demand in alternatives(demands) {
         match prove(state, &demand, request, &shown, clock) {
             // what was wrong before stays counted: a right password is no way to guess those of others
             Proof::Met => return Answer::Now(Ok(())),

@@ -84,16 +84,17 @@ pub struct Protocols(Vec<&'static str>);
 
 /// The most rules.
 const MOST: usize = 64;
-const ACTIONS: [&str; 5] = ["publish", "play", "record", "api", "metrics"];
+const ACTIONS: [&str; 6] = ["publish", "play", "record", "api", "api:read", "metrics"];
 const PROTOCOLS: [&str; 5] = ["rtmp", "rtsp", "http", "ws", "hls"];
 /// The variables that nginx's expression may have.
 pub const VARIABLES: [&str; 3] = ["$secure_link_expires", "$uri", "$remote_addr"];
 
 impl Access {
-    /// Whether it is about this action, protocol, stream, and address. What has no stream is part of all of them.
-    pub fn is_about(&self, action: &str, protocol: &str, stream: Option<&str>, from: IpAddr) -> bool {
+    /// Whether it is about one of these actions, and this protocol, stream, and address. What has no stream is part of
+    /// all of them.
+    pub fn is_about(&self, actions: &[&str], protocol: &str, stream: Option<&str>, from: IpAddr) -> bool {
         let of = |words: &[&str], word| words.is_empty() || words.contains(&word);
-        of(&self.action.0, action)
+        actions.iter().any(|action| of(&self.action.0, action))
             && of(&self.protocols.0, protocol)
             && (self.from.is_empty() || self.from.iter().any(|network| network.contains(from)))
             && (self.streams == "*" || stream.is_some_and(|name| matches(&self.streams, name)))
@@ -255,7 +256,7 @@ fn words(
 
 impl Value for Actions {
     fn read(value: toml::Value) -> Result<Self, Wrong> {
-        words(value, &ACTIONS, "one of \"publish\", \"play\", \"record\", \"api\", \"metrics\"").map(Self)
+        words(value, &ACTIONS, "one of \"publish\", \"play\", \"record\", \"api\", \"api:read\", \"metrics\"").map(Self)
     }
 }
 

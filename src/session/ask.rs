@@ -58,6 +58,13 @@ impl Core {
         let limit = matches!(answer, Answer::Later(_)).then(|| Timer::after(PATIENCE));
         Asking { leave: Some(Leave { action: request.action, name: request.name.cloned() }), answer, limit }
     }
+
+    /// Whether a client that uses the API may do something besides, as far as that is known. It counts for nothing, and the
+    /// gatekeeper is asked when it does it.
+    #[cfg(feature = "api")]
+    pub(crate) fn foretells(&self, request: &Request<'_>) -> bool {
+        self.admits(request).is_ok() && auth::foretells(&self.auth, &self.config(), request)
+    }
 }
 
 impl Core {

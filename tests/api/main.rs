@@ -533,6 +533,8 @@ fn a_page_logs_in_and_its_cookie_stands_for_the_credentials() {
     assert!(info(host).head.contains("WWW-Authenticate: Basic"));
     let page = info(&format!("{host}X-Requested-With: page\r\n"));
     assert!(page.status == 401 && !page.head.contains("WWW-Authenticate"), "{}", page.head);
+    let told = ask(served.api, "GET /api/v1/login", &cookie, "");
+    assert_eq!((told.status, told.body.as_str()), (200, r#"{"user":"admin","may_change":true}"#));
     // what is played needs no other login
     let mut media = connect(served.http);
     media.write_all(format!("GET /live/a.flv HTTP/1.1\r\n{cookie}\r\n").as_bytes()).unwrap();
@@ -543,6 +545,28 @@ fn a_page_logs_in_and_its_cookie_stands_for_the_credentials() {
     assert_eq!(ask(served.api, "DELETE /api/v1/login", &foreign, "").status, 403);
     assert_eq!(ask(served.api, "DELETE /api/v1/login", &cookie, "").status, 200);
     assert_eq!(info(&cookie).status, 401);
+}
+
+#[test]
+fn who_reads_by_the_api_is_told_if_it_may_change_anything() {
+    let stored = |user: &str, action: &str| {
+        format!("[[access]]\naction = \"{action}\"\nuser = \"{user}\"\npassword = \"Tiger-97\"\n")
+    };
+    let served = Served::begin(&format!("{}{}", stored("viewer", "api:read"), stored("admin", "api")));
+    let fields = |basic: &str| format!("Host: 127.0.0.1\r\nAuthorization: Basic {basic}\r\n");
+    // `viewer:Tiger-97` and `admin:Tiger-97`
+    let (viewer, admin) = (fields("dmlld2VyOlRpZ2VyLTk3"), fields("YWRtaW46VGlnZXItOTc="));
+    let told = |fields: &str| ask(served.api, "GET /api/v1/login", fields, "").body;
+    let changes = |fields: &str| ask(served.api, "DELETE /api/v1/sessions/none", fields, "").status;
+    // more than the failures that shut an address out
+    for _ in 0..8 {
+        assert_eq!(told(&viewer), r#"{"user":"viewer","may_change":false}"#);
+    }
+    assert_eq!(told(&admin), r#"{"user":"admin","may_change":true}"#);
+    assert_eq!((changes(&admin), changes(&viewer)), (404, 401));
+    assert_eq!(ask(served.api, "GET /api/v1/login", "Host: 127.0.0.1\r\n", "").status, 401);
+    let open = Served::begin("");
+    assert_eq!(open.get("/api/v1/login").body, r#"{"user":"","may_change":true}"#);
 }
 
 #[test]

@@ -307,7 +307,7 @@ fn rules_say_what_they_lack_and_never_a_secret() {
         ),
         (
             "allow = true\naction = \"plays\"",
-            "line 3: access.action: invalid value: string \"plays\", expected one of \"publish\", \"play\", \"record\", \"api\", \"metrics\"; the nearest is \"play\"",
+            "line 3: access.action: invalid value: string \"plays\", expected one of \"publish\", \"play\", \"record\", \"api\", \"api:read\", \"metrics\"; the nearest is \"play\"",
         ),
         (
             "allow = true\nprotocols = [\"hls\", \"rtmps\"]",

@@ -33,14 +33,20 @@ impl House {
         Self(Arc::new(State::new(Means::default())), config)
     }
 
-    fn answer(&self, client: &Client) -> Answer {
+    fn with<T>(&self, client: &Client, then: impl FnOnce(&Request<'_>) -> T) -> T {
         let name = Name::new(client.name).unwrap();
         let (peer, via) = ((client.from.parse::<IpAddr>().unwrap(), 9).into(), Via::Network);
         let Client { action, protocol, ref query, ref credentials, .. } = *client;
         let (name, app, form) = (Some(&name), "live", None);
-        let request =
-            Request { action, protocol, form, tls: false, name, app, query, peer, via, credentials, agent: "" };
-        super::super::rules(&self.0, &self.1, &request)
+        then(&Request { action, protocol, form, tls: false, name, app, query, peer, via, credentials, agent: "" })
+    }
+
+    fn answer(&self, client: &Client) -> Answer {
+        self.with(client, |request| super::super::rules(&self.0, &self.1, request))
+    }
+
+    fn foretold(&self, client: &Client) -> bool {
+        self.with(client, |request| super::super::foretells(&self.0, &self.1, request))
     }
 
     fn ask(&self, client: &Client) -> Verdict {
@@ -85,6 +91,38 @@ fn changes_by_the_api_are_those_of_this_machine_unless_a_rule_says_who() {
     assert_eq!((changes(&open, "::1"), changes(&open, "192.0.2.1")), (Ok(()), Err(Denial::Forbidden)));
     let ruled = House::new("[[access]]\naction = \"api\"\nfrom = [\"192.0.2.1\"]\nallow = true\n");
     assert_eq!((changes(&ruled, "192.0.2.1"), changes(&ruled, "192.0.2.2")), (Ok(()), Err(Denial::Forbidden)));
+}
+
+#[test]
+fn reads_by_the_api_may_be_granted_alone() {
+    let viewer = "[[access]]\naction = \"api:read\"\nuser = \"one\"\npassword = \"first\"\n";
+    let admin = "[[access]]\naction = \"api\"\nuser = \"two\"\npassword = \"second\"\n";
+    for rules in [format!("{viewer}{admin}"), format!("{admin}{viewer}")] {
+        let house = House::new(&rules);
+        let ask = |action, credentials| house.ask(&Client { action, credentials, ..PLAYS });
+        let reads = [user("one", "first"), user("two", "second")].map(|user| ask(Action::Api, user));
+        assert_eq!(reads, [Ok(()), Ok(())], "they are alternatives");
+        assert_eq!(ask(Action::Control, user("two", "second")), Ok(()));
+        assert_eq!(ask(Action::Control, user("one", "first")), is_wrong(1));
+        assert_eq!(ask(Action::Play, Credentials::None), Ok(()));
+    }
+    let alone = House::new(viewer);
+    let ask = |from| alone.ask(&Client { action: Action::Control, from, credentials: user("one", "first"), ..PLAYS });
+    assert_eq!((ask("192.0.2.1"), ask("::1")), (Err(Denial::Forbidden), Ok(())), "no rule says who may change");
+}
+
+#[test]
+fn what_is_foretold_counts_for_nothing() {
+    let stored = "pbkdf2:1000:c2FsdHNhbHQ=:hgR9HsqtKupWxpnv8y99TrPDajTT/9PcSTlNafpdLXQ=";
+    let house = House::new(&format!(
+        "[[access]]\naction = \"api\"\nuser = \"one\"\npassword = \"first\"\n\
+         [[access]]\naction = \"api\"\nuser = \"two\"\npassword = \"{stored}\"\n"
+    ));
+    let told = |credentials| house.foretold(&Client { action: Action::Control, credentials, ..PLAYS });
+    for _ in 0..8 {
+        assert!(!told(user("one", "x")) && !told(user("two", "second")) && !told(Credentials::None));
+    }
+    assert!(told(user("one", "first")));
 }
 
 #[test]

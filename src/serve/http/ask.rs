@@ -73,10 +73,7 @@ impl Exchange {
         wish: Wish,
         then: impl FnOnce(Self, Result<Leave, Refusal>) -> Answer + Send + 'static,
     ) -> Answer {
-        let shown = match self.request.fields.get("authorization") {
-            None => self.credentials_of_login(),
-            field => Credentials::of_field(field),
-        };
+        let shown = self.shown();
         self.decide_by(wish, &shown, then)
     }
 
@@ -90,21 +87,8 @@ impl Exchange {
         if let Some(leave) = self.leave.take() {
             return then(self, Ok(leave));
         }
-        let Request { query, fields, .. } = &self.request;
-        let (protocol, app) = wish.way(&self.request);
-        let asking = self.server.core.ask(&session::Request {
-            action: wish.action(),
-            protocol,
-            form: wish.form().map(|form| form.name),
-            tls: self.tls,
-            name: wish.name(),
-            app: &app,
-            query,
-            peer: canonical(self.peer),
-            via: self.via,
-            credentials,
-            agent: agent(fields.get("user-agent").unwrap_or_default()),
-        });
+        let way = wish.way(&self.request);
+        let asking = self.server.core.ask(&self.question(&wish, (way.0, &way.1), credentials));
         let asking = match asking.now() {
             Ok(decided) => return then(self, decided),
             Err(asking) => asking,
@@ -121,6 +105,44 @@ impl Exchange {
             Ok(answer)
         };
         Answer::Later(Pending::new(answer, half_closed))
+    }
+
+    /// Whether the client that shows these may do something at the path, as far as that is known; nothing is counted.
+    #[cfg(feature = "api")]
+    pub(in crate::serve) fn foretells(&self, action: Action, credentials: &Credentials) -> bool {
+        let wish = Wish::Path(action, None);
+        let way = wish.way(&self.request);
+        self.server.core.foretells(&self.question(&wish, (way.0, &way.1), credentials))
+    }
+
+    fn question<'a>(
+        &'a self,
+        wish: &'a Wish,
+        (protocol, app): (&'static str, &'a str),
+        credentials: &'a Credentials,
+    ) -> session::Request<'a> {
+        let Request { query, fields, .. } = &self.request;
+        session::Request {
+            action: wish.action(),
+            protocol,
+            form: wish.form().map(|form| form.name),
+            tls: self.tls,
+            name: wish.name(),
+            app,
+            query,
+            peer: canonical(self.peer),
+            via: self.via,
+            credentials,
+            agent: agent(fields.get("user-agent").unwrap_or_default()),
+        }
+    }
+
+    /// The credentials that the request carries, or for which its cookie stands.
+    pub(in crate::serve) fn shown(&self) -> Credentials {
+        match self.request.fields.get("authorization") {
+            None => self.credentials_of_login(),
+            field => Credentials::of_field(field),
+        }
     }
 
     /// The id of the login that the client's cookie names.

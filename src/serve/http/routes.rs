@@ -87,6 +87,7 @@ const LAL: &[Route] = &[
 const V1: &[Route] = &[
     Route::get("/api/v1/events", v1::events::listen).of_api(),
     Route::get("/api/v1/info", v1::info::tell).of_api(),
+    Route::get("/api/v1/login", v1::login::tell).of_api(),
     Route::post("/api/v1/login", v1::login::MAX_BODY, v1::login::begin).of_page(),
     Route::delete("/api/v1/login", v1::login::end).of_page(),
     Route::get("/api/v1/log", v1::log::tell).changing(),

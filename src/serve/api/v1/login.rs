@@ -26,6 +26,22 @@ struct Begun<'a> {
     user: &'a str,
 }
 
+/// Who the client is, and what it may do.
+#[derive(Serialize)]
+struct Known<'a> {
+    user: &'a str,
+    may_change: bool,
+}
+
+/// `GET /api/v1/login`, for those who may read by the API.
+pub(in crate::serve) fn tell(exchange: Exchange) -> Answer {
+    let shown = exchange.shown();
+    let may_change = exchange.foretells(Action::Control, &shown);
+    // nobody has checked a name that no rule asks for
+    let user = if exchange.config.access.is_empty() { "" } else { shown.name() };
+    object(&exchange, &Known { user, may_change })
+}
+
 /// `POST /api/v1/login`: `{"user":"NAME","password":"TEXT"}` or `{"token":"TEXT"}`. It is for those who may read by the
 /// API.
 pub(in crate::serve) fn begin(exchange: Exchange) -> Answer {
