@@ -3,6 +3,9 @@
 //! A protocol makes a [`Request`] of what its client asks for and shows; the [`Verdict`] comes now or later. Sessions,
 //! leaves and the waiting are `session`'s.
 
+#[cfg(feature = "rtmp")]
+#[cfg_attr(not(feature = "auth"), path = "no_adobe.rs")]
+mod adobe;
 #[cfg(feature = "auth")]
 #[cfg_attr(not(feature = "http"), path = "no_callback.rs")]
 mod callback;
@@ -36,6 +39,8 @@ use std::sync::Arc;
 
 use crate::conf::Config;
 use crate::net::Via;
+#[cfg(feature = "rtmp")]
+pub use adobe::meet;
 #[cfg(all(feature = "auth", feature = "http"))]
 pub use callback::CALLBACKS;
 #[cfg(feature = "auth")]
@@ -45,10 +50,14 @@ pub use kdf::derive;
 #[cfg(all(feature = "auth", feature = "http", feature = "tls"))]
 pub use key_sets::KEY_SETS;
 pub use means::Means;
+#[cfg(feature = "rtmp")]
+pub use request::Guest;
 pub use request::{Action, Request};
 #[cfg(feature = "auth")]
 pub use state::PASSWORDS;
 pub use state::State;
+#[cfg(feature = "rtmp")]
+pub use verdict::Meeting;
 pub use verdict::{Answer, Denial, Gatekeeper, PATIENCE, Verdict};
 
 /// A rule: its answer if it decides.

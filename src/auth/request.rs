@@ -1,9 +1,13 @@
 //! The question: a client, and the action that it wants.
 
+#[cfg(feature = "rtmp")]
+use std::net::IpAddr;
 use std::net::SocketAddr;
 
 use crate::hub::Name;
 use crate::net::{Client, Via};
+#[cfg(feature = "rtmp")]
+use crate::proto::AdobeLogin;
 use crate::proto::Credentials;
 
 /// An action that needs permission.
@@ -51,6 +55,22 @@ pub struct Request<'a> {
     pub credentials: &'a Credentials,
     /// The client's program: `User-Agent`, or `flashVer` in RTMP; empty if it sends none. At most 128 bytes.
     pub agent: &'a str,
+}
+
+/// A client of RTMP that connects, and has not said yet what it wants.
+#[cfg(feature = "rtmp")]
+#[derive(Clone, Copy, Debug)]
+pub struct Guest<'a> {
+    /// The client's address.
+    pub from: IpAddr,
+    /// The application, with its query.
+    pub app: &'a str,
+    /// `flashVer`.
+    pub agent: &'a str,
+    /// User and password of the URL.
+    pub credentials: &'a Credentials,
+    /// Its introduction in Adobe's way.
+    pub login: Option<&'a AdobeLogin>,
 }
 
 impl Request<'_> {

@@ -226,7 +226,9 @@ fn prove_user(name: &str, stored: &Stored, shown: &Credentials, protocol: &str) 
         Stored::Sha256(hash) => (Secret::Sha256(hash), false),
         Stored::Pbkdf2(_) => return Err(Denial::Forbidden),
     };
-    let schemes = if can_digest && protocol == RTSP.name { SETS[3] } else { SETS[1] };
+    // an answer in Adobe's way
+    let can_digest = can_digest && (protocol == RTSP.name || matches!(shown, Credentials::Adobe(_)));
+    let schemes = if can_digest { SETS[3] } else { SETS[1] };
     shown.prove(name, secret, schemes).map_err(|lack| Denial::Unauthenticated(lack, schemes))
 }
 

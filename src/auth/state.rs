@@ -30,6 +30,8 @@ pub struct State {
     /// Passwords that wait for the thread that checks them.
     waiting: AtomicUsize,
     seed: Seed,
+    /// The beginning of [`State::seconds`].
+    pub(super) began: Instant,
     /// Servers that are asked.
     pub(super) desks: Desks,
     /// Keys of identity servers.
@@ -83,6 +85,7 @@ impl State {
             keys: Mutex::default(),
             waiting: AtomicUsize::new(0),
             seed: Seed::default(),
+            began: Instant::now(),
             desks: Desks::new(means.clone()),
             key_sets: KeySets::new(means),
         }
@@ -123,6 +126,19 @@ impl State {
         let mac = Hmac::<Sha256>::new_from_slice(&self.seed.0);
         let mac = mac.map(|mac| mac.chain_update(stored.hash).chain_update(&stored.salt).chain_update(password));
         mac.map(|mac| mac.finalize().into_bytes().into()).unwrap_or_default()
+    }
+
+    /// A hash of the parts that nobody else can make. Its callers differ in the first part, and the lengths of all but the
+    /// last are fixed.
+    pub(super) fn sign(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mac = Hmac::<Sha256>::new_from_slice(&self.seed.0);
+        let mac = mac.map(|mac| parts.iter().fold(mac, |mac, part| mac.chain_update(part)));
+        mac.map(|mac| mac.finalize().into_bytes().into()).unwrap_or_default()
+    }
+
+    /// The seconds that this state is old, which wrap.
+    pub(super) fn seconds(&self, now: Instant) -> u32 {
+        now.saturating_duration_since(self.began).as_secs() as u32
     }
 
     /// Tells if a password was right lately. It is remembered from now on again.

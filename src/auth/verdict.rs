@@ -1,9 +1,13 @@
 //! The answer: granted, or the reason why not.
 
+#[cfg(feature = "rtmp")]
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::time::Duration;
 
 use super::request::Request;
+#[cfg(feature = "rtmp")]
+use crate::proto::Credentials;
 use crate::proto::{AuthScheme, Lack};
 
 /// The reason why a client may not do what it asks for.
@@ -50,6 +54,18 @@ impl Answer {
             })),
         }
     }
+}
+
+/// The reply to a client of RTMP that connects.
+#[cfg(feature = "rtmp")]
+#[derive(Debug)]
+pub enum Meeting {
+    /// It is let in, to say what it wants.
+    Welcome,
+    /// The same, with these credentials.
+    Known(Credentials),
+    /// It is rejected with this description, which asks it to connect again.
+    Again(Cow<'static, str>),
 }
 
 /// The longest time that a client waits for an answer; then it is refused.

@@ -13,7 +13,7 @@ use crate::hub::{Name, matches};
 use crate::net::Network;
 use crate::proto::Url;
 use crate::proto::jwt::Key;
-use crate::proto::scheme::RTSP;
+use crate::proto::scheme::{RTMP, RTSP};
 
 tables! {
     /// A rule of who may do what.
@@ -93,11 +93,16 @@ impl Access {
     /// Whether it is about one of these actions, and this protocol, stream, and address. What has no stream is part of
     /// all of them.
     pub fn is_about(&self, actions: &[&str], protocol: &str, stream: Option<&str>, from: IpAddr) -> bool {
+        self.may_be_about(actions, protocol, from)
+            && (self.streams == "*" || stream.is_some_and(|name| matches(&self.streams, name)))
+    }
+
+    /// The same for some stream.
+    pub fn may_be_about(&self, actions: &[&str], protocol: &str, from: IpAddr) -> bool {
         let of = |words: &[&str], word| words.is_empty() || words.contains(&word);
         actions.iter().any(|action| of(&self.action.0, action))
             && of(&self.protocols.0, protocol)
             && (self.from.is_empty() || self.from.iter().any(|network| network.contains(from)))
-            && (self.streams == "*" || stream.is_some_and(|name| matches(&self.streams, name)))
     }
 
     /// Whether it names this action itself: one without any is about all, but names none.
@@ -219,6 +224,12 @@ impl Config {
     /// The number of rules whose passwords take long to check.
     pub fn slow_passwords(&self) -> usize {
         self.access.iter().filter(|rule| matches!(rule.password, Some(Stored::Pbkdf2(_)))).count()
+    }
+
+    /// Whether a rule about RTMP has a user whose password is plain.
+    pub fn has_users_of_rtmp(&self) -> bool {
+        let is_about = |rule: &Access| rule.protocols.0.is_empty() || rule.protocols.0.contains(&RTMP.name);
+        self.access.iter().any(|rule| matches!(rule.password, Some(Stored::Plain(_))) && is_about(rule))
     }
 
     /// The files of keys, with the keys that name them.

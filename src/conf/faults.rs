@@ -13,8 +13,9 @@ type Said = (String, toml::Value);
 const LISTS: [&str; 7] = ["access", "pull", "push", "record", "notify", "exec", "tls.more"];
 
 /// Tables that only one feature reads, besides those of its name and the keys of ports.
-const OF_FEATURES: [(&str, &str); 8] = [
+const OF_FEATURES: [(&str, &str); 9] = [
     ("access", "auth"),
+    ("rtmp.auth", "auth"),
     ("hls", "http"),
     ("metrics", "http"),
     ("recording", "record"),

@@ -18,6 +18,11 @@ const ROWS: &[Row] = &[
         "has no effect: connections.trusted_proxies is empty",
     ),
     ("rtmp.", |all| !all.rtmp.enable, "has no effect: rtmp.enable is false"),
+    (
+        "rtmp.auth",
+        |all| !all.has_users_of_rtmp(),
+        "has no effect: no [[access]] with user and a plain password is about RTMP",
+    ),
     ("rtsp.", |all| !all.rtsp.enable, "has no effect: rtsp.enable is false"),
     ("rtsp.user", lacks_auth, "has no effect: rtsp.auth is \"off\""),
     ("rtsp.password", lacks_auth, "has no effect: rtsp.auth is \"off\""),

@@ -153,6 +153,7 @@ tables! {
     pub struct Rtmp {
         pub enable: bool,
         pub listen: Address,
+        pub auth: RtmpAuth => live,
     }
 
     pub struct Rtsp {
@@ -258,6 +259,15 @@ tables! {
         pub max_size: Size,
         pub kept: Size,
     }
+}
+
+/// The way in which RTMP clients show user and password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RtmpAuth {
+    /// In the URL: nobody is asked.
+    Url,
+    /// Also in Adobe's way: encoders are asked at `connect`.
+    Adobe,
 }
 
 /// The authentication of RTSP clients.

@@ -20,6 +20,11 @@ impl Config {
         false
     }
 
+    /// Whether a rule about RTMP has a user whose password is plain: there are none.
+    pub fn has_users_of_rtmp(&self) -> bool {
+        false
+    }
+
     /// The files of keys, with the keys that name them: there are none.
     pub fn key_files(&self) -> impl Iterator<Item = (String, &str)> {
         std::iter::empty()

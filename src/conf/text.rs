@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::features::is_compiled;
 use super::secret::MASK;
 use super::value::Value;
-use super::{Auth, Delete, MissingFeature, Profile, Segments, Wrong};
+use super::{Auth, Delete, MissingFeature, Profile, RtmpAuth, Segments, Wrong};
 #[cfg(feature = "record")]
 use super::{FileFormat, Start};
 use crate::hub::Conflict;
@@ -84,6 +84,7 @@ macro_rules! choice {
 }
 
 choice!(Conflict, "\"refuse\" or \"replace\"", "refuse" => Conflict::Refuse, "replace" => Conflict::Replace);
+choice!(RtmpAuth, "\"url\" or \"adobe\"", "url" => RtmpAuth::Url, "adobe" => RtmpAuth::Adobe);
 choice!(
     Auth, "\"off\", \"basic\" or \"digest\"",
     "off" => Auth::Off, "basic" => Auth::Basic, "digest" => Auth::Digest

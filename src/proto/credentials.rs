@@ -4,6 +4,7 @@ use base64ct::{Base64Unpadded, Encoding};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use super::adobe::Adobe;
 use super::digest::{Algorithm, Digest};
 
 /// Credentials that a client sent. They are no longer than the message that carried them, and their `Debug` output
@@ -24,6 +25,8 @@ pub enum Credentials {
     Token(Box<str>),
     /// A proof that the client knows the password of a name.
     Digest(Box<Digest>),
+    /// The same in Adobe's way, for RTMP.
+    Adobe(Box<Adobe>),
     /// Credentials that prove nothing: they are malformed, or do not belong to the request that carried them.
     Damaged(AuthScheme),
 }
@@ -33,7 +36,7 @@ pub enum Credentials {
 pub enum AuthScheme {
     /// A name and a password in clear. RFC 7617.
     Basic,
-    /// A proof that the client knows the password. RFC 7616.
+    /// A proof that the client knows the password. RFC 7616; in RTMP Adobe's.
     Digest,
     /// A token. RFC 6750.
     Bearer,
@@ -96,7 +99,7 @@ impl Credentials {
             Self::None => None,
             Self::Password { .. } => Some(AuthScheme::Basic),
             Self::Token(_) => Some(AuthScheme::Bearer),
-            Self::Digest(_) => Some(AuthScheme::Digest),
+            Self::Digest(_) | Self::Adobe(_) => Some(AuthScheme::Digest),
             Self::Damaged(scheme) => Some(*scheme),
         }
     }
@@ -106,6 +109,7 @@ impl Credentials {
         match self {
             Self::Password { name, .. } => name,
             Self::Digest(digest) => digest.name(),
+            Self::Adobe(adobe) => adobe.name(),
             Self::None | Self::Token(_) | Self::Damaged(_) => "",
         }
     }
@@ -133,6 +137,7 @@ impl Credentials {
                 bool::from(right).then_some(()).ok_or(Lack::Wrong)
             }
             Self::Digest(digest) => digest.prove(name, secret),
+            Self::Adobe(adobe) => adobe.prove(name, secret),
             Self::None | Self::Token(_) | Self::Damaged(_) => Err(Lack::Wrong),
         }
     }

@@ -16,6 +16,7 @@ pub mod rtsp;
 #[cfg(feature = "http")]
 pub mod ws;
 
+mod adobe;
 mod credentials;
 mod digest;
 mod error;
@@ -25,6 +26,7 @@ mod url;
 
 use std::time::Instant;
 
+pub use adobe::{Adobe, AdobeAnswer, AdobeLogin, NEEDS_USER, NO_SUCH_USER};
 pub use credentials::{AuthScheme, Credentials, Lack, NO_CREDENTIALS, REALM, Secret};
 pub use digest::{Algorithm, Digest};
 pub use error::{Blame, Error};

@@ -14,8 +14,8 @@ use crate::net::{Close, Conn, FULL_READ, Outlet, Seat, SocketSizes, Via, canonic
 use crate::proto::Machine;
 use crate::proto::rtmp::{self, ALL_TRACKS, Event, LEGACY_HEVC, Limits, RTMP, Target};
 use crate::session::{
-    Action, Asker, Asking, Connection, Core, Entrant, Fact, FlvIn, Ingest, Leave, MAX_URL, Refusal, Request, Sender,
-    Tail, Who,
+    Action, Asker, Asking, Connection, Core, Entrant, Fact, FlvIn, Guest, Ingest, Leave, MAX_URL, Meeting, Refusal,
+    Request, Sender, Tail, Who,
 };
 
 /// Runs a connection to its end.
@@ -72,6 +72,8 @@ struct Wish {
 
 /// The most bytes of answers that may wait for the peer.
 const MAX_ANSWERS: usize = 4 << 10;
+/// The longest that a client may stay that was turned away.
+const LEAVES: Duration = Duration::from_secs(2);
 /// The size of a read of requests, small so that little of what follows one has to be kept during the decision.
 const REQUEST_READ: usize = 2 << 10;
 
@@ -181,6 +183,8 @@ enum Turn {
     Asks,
     /// It was refused after the decision.
     Refused,
+    /// It was turned away when it connected.
+    Away,
     /// It publishes or plays, with these buffer sizes.
     Accepted(SocketSizes),
     /// It has stopped publishing or playing.
@@ -192,6 +196,9 @@ impl Body {
     fn on_event(&mut self, machine: &mut rtmp::Server, event: Event, now: Instant) -> Result<Turn, Close> {
         match (event, &mut self.role) {
             (Event::Connect(url), _) => {
+                if !self.meet(machine) {
+                    return Ok(Turn::Away);
+                }
                 let (id, peer) = (self.who.id(), self.peer);
                 let told = || Connection { id, peer, app: machine.app().into(), agent: machine.agent().into(), url };
                 self.core.tell(|| Fact::Connects(told()));
@@ -237,6 +244,7 @@ impl Body {
                 conn.acknowledge_at_once(true);
             }
             Turn::Refused => conn.expect_input(self.config.connections.handshake.0),
+            Turn::Away => conn.expect_input(LEAVES),
             Turn::Accepted(sizes) => {
                 conn.resize(sizes);
                 conn.expect_input(Duration::ZERO);
@@ -249,6 +257,28 @@ impl Body {
                 conn.expect_input(limit);
                 conn.acknowledge_at_once(true);
                 conn.offer_again();
+            }
+        }
+    }
+
+    /// Lets a client in that connects, or asks it to connect again with a user: `false`.
+    fn meet(&self, machine: &mut rtmp::Server) -> bool {
+        let guest = Guest {
+            from: self.peer.ip(),
+            app: machine.app(),
+            agent: machine.agent(),
+            credentials: machine.credentials(),
+            login: machine.login(),
+        };
+        match self.core.meet(&guest) {
+            Meeting::Welcome => true,
+            Meeting::Known(credentials) => {
+                machine.identify(credentials);
+                true
+            }
+            Meeting::Again(why) => {
+                machine.turn_away(&why);
+                false
             }
         }
     }

@@ -67,6 +67,14 @@ impl Core {
     }
 }
 
+#[cfg(feature = "rtmp")]
+impl Core {
+    /// Asks a client of RTMP that connects for a user, if it may need one. What it may do is asked for later.
+    pub(crate) fn meet(&self, guest: &auth::Guest<'_>) -> auth::Meeting {
+        auth::meet(&self.auth, &self.config(), guest)
+    }
+}
+
 impl Core {
     /// Whether the address of a request is not refused. This machine may use the API all the same, so that it can take
     /// back what it has said.

@@ -49,6 +49,8 @@ mod who;
 
 pub use self::core::{Core, time_of_day};
 pub use crate::auth::{Action, Answer, Denial, Gatekeeper, PATIENCE, Request, Verdict};
+#[cfg(feature = "rtmp")]
+pub(crate) use crate::auth::{Guest, Meeting};
 pub use admit::{Asker, Entrant, Grant};
 pub use ask::{Asking, Leave};
 pub use blacklist::{BLACKLIST, Blacklist, TooManyAddresses};

@@ -25,7 +25,7 @@ fn of_frames_and_connections() {
         ("a publisher", size_of::<Publisher>(), 240),
         ("a connection", size_of::<Conn>(), 152),
         ("an outlet", size_of::<Outlet>(), 96),
-        ("an RTMP machine", size_of::<rtmp::Server>(), 288),
+        ("an RTMP machine", size_of::<rtmp::Server>(), 296),
         #[cfg(feature = "rtsp")]
         ("an RTSP machine", size_of::<rtsp::Server>(), 480),
         #[cfg(feature = "rtsp")]

@@ -182,7 +182,7 @@ fn a_check_says_what_may_be_meant_otherwise() {
 }
 
 /// Sections, and the hint that comes with them behind the number of the line.
-const WITHOUT_EFFECT: [(&str, &str); 46] = [
+const WITHOUT_EFFECT: [(&str, &str); 47] = [
     (
         "[[pull]]\nstream = \"a\"\nurl = \"rtsp://admin:p@ss/w@10.0.0.5/stream\"",
         "pull.url: has an @ after the host, so its password may be cut: in a password write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F",
@@ -232,6 +232,10 @@ const WITHOUT_EFFECT: [(&str, &str); 46] = [
         "connections.proxy_protocol: has no effect: connections.trusted_proxies is empty",
     ),
     ("[rtmp]\nenable = false\nlisten = \":1936\"", "rtmp.listen: has no effect: rtmp.enable is false"),
+    (
+        "[rtmp]\nauth = \"adobe\"",
+        "rtmp.auth: has no effect: no [[access]] with user and a plain password is about RTMP",
+    ),
     (
         "[rtsp]\nenable = false\nauth = \"basic\"\nuser = \"u\"\npassword = \"p\"",
         "rtsp.auth: has no effect: rtsp.enable is false",

@@ -1,5 +1,7 @@
 //! The rules of `[[access]]`, as each protocol meets them. The gatekeeper grants whatever begins with `open`.
 
+use base64ct::{Base64, Encoding};
+use md5::{Digest as _, Md5};
 use runnel::proto::rtmp::Address;
 
 use super::credentials::{Rtsp, answer, challenges};
@@ -51,6 +53,50 @@ fn a_user_publishes_and_plays_by_every_protocol() {
     assert_eq!(rtsp.ask("DESCRIBE", "open", Some(&right)).0, 200);
     assert_eq!((gate.http("/metrics"), gate.http_with("/metrics", Some(BASIC[0]), "").status), (401, 200));
     assert_eq!(gate.http_with("/live/shut.flv", Some(BASIC[0]), "").status, 403, "the gatekeeper has to agree");
+}
+
+/// Connects with this query in the application, as ffmpeg and OBS do.
+fn adobe(gate: &Gate, query: &str, name: &str) -> Rtmp {
+    let app = format!("live{query}");
+    let told = Address { tc_url: format!("rtmp://127.0.0.1/{app}"), app, name: name.into() };
+    Rtmp::at(gate.rtmp, Role::Publish, told)
+}
+
+/// Connects a third time, with the answer to a challenge.
+fn answering(gate: &Gate, user: &str, password: &str, name: &str) -> Rtmp {
+    let asked = adobe(gate, &format!("?authmod=adobe&user={user}"), name).event();
+    let Some(ClientEvent::Refused(why)) = asked else { panic!("{asked:?}") };
+    let value = |key| why.split_once(key).unwrap().1.split('&').next().unwrap();
+    let (salt, opaque) = (value("salt="), value("opaque="));
+    let hash = |text: String| Base64::encode_string(&Md5::digest(text));
+    let response = hash(format!("{}{opaque}0badf00d", hash(format!("{user}{salt}{password}"))));
+    let answer = format!("?authmod=adobe&user={user}&challenge=0badf00d&response={response}&opaque={opaque}");
+    adobe(gate, &answer, name)
+}
+
+#[test]
+fn encoders_are_asked_for_a_user_in_adobes_way() {
+    let users = "action = \"publish\"\nuser = \"cam\"\npassword = \"Tiger-97\"";
+    let gate = Gate::begin(&format!("rtmp.auth = \"adobe\"\n{}", rule(users)));
+    let asked = adobe(&gate, "", "open").event();
+    let Some(ClientEvent::Refused(why)) = asked else { panic!("{asked:?}") };
+    assert_eq!(
+        why,
+        "NetConnection.Connect.Rejected: [ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ] : "
+    );
+    let mut publisher = answering(&gate, "cam", "Tiger-97", "open");
+    assert_eq!(publisher.event(), Some(ClientEvent::Started));
+    assert!(gate.asked().iter().any(|line| line.starts_with("Publish rtmp - live/open? by")), "{:?}", gate.asked());
+    publisher.tracks();
+    pictures(&mut publisher, 200);
+    let mut player = rtmp(&gate, Role::Play, "", "open");
+    assert_eq!(player.event(), Some(ClientEvent::Started), "players need no user, and are not asked");
+    for (user, password) in [("cam", "Tiger-98"), ("nob", "Tiger-97"), ("cam", ""), ("cam", "x"), ("cam", "y")] {
+        assert_eq!(answering(&gate, user, password, "open2").refusal().unwrap(), "NetStream.Publish.Denied");
+    }
+    let late = answering(&gate, "cam", "Tiger-97", "open2").event();
+    let Some(ClientEvent::Refused(why)) = late else { panic!("{late:?}") };
+    assert!(why.contains("too many wrong passwords have come from its address"), "{why}");
 }
 
 #[test]

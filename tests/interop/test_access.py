@@ -51,6 +51,29 @@ class Access(Case):
             self.assert_none(players.ffmpeg_faults(program, 1), "ffmpeg")
         self.assertNotIn(PASSWORD, self.server.log)
 
+    def test_users_in_the_url_of_rtmp(self):
+        self.serve(rtmp={"auth": "adobe"}, access=[{"user": USER, "password": PASSWORD}])
+        url = self.with_user(self.server.rtmp(STREAM))
+        self.start("publisher", publishers.ffmpeg(paths.FFMPEG_CURRENT, "demo", url, True))
+        user = ("-u", f"{USER}:{PASSWORD}")
+        waiting.until(lambda: self.status(self.server.flv(STREAM), *user) == "200", STARTS_WITHIN, "the stream")
+        program = self.start("ffmpeg", players.ffmpeg_decode(paths.FFMPEG_CURRENT, url, 1))
+        program.wait(players.PLAYS_WITHIN)
+        self.assert_none(players.ffmpeg_faults(program, 1), "ffmpeg")
+        wrong = url.replace(PASSWORD, "Tiger-98")
+        self.start("wrong", players.ffmpeg_decode(paths.FFMPEG_CURRENT, wrong, 1)).wait(players.PLAYS_WITHIN)
+        self.until_log_says("wrong user or password")
+        self.assertNotIn(PASSWORD, self.server.log)
+
+    def test_players_are_not_asked_where_publishers_are(self):
+        self.serve(rtmp={"auth": "adobe"}, access=[{"action": ["publish"], "user": USER, "password": PASSWORD}])
+        url = self.server.rtmp(STREAM)
+        self.start("publisher", publishers.ffmpeg(paths.FFMPEG_CURRENT, "demo", self.with_user(url), True))
+        waiting.until(lambda: self.status(self.server.flv(STREAM)) == "200", STARTS_WITHIN, "the stream")
+        program = self.start("ffmpeg", players.ffmpeg_decode(paths.FFMPEG_CURRENT, url, 1))
+        program.wait(players.PLAYS_WITHIN)
+        self.assert_none(players.ffmpeg_faults(program, 1), "ffmpeg")
+
     def test_who_guesses_is_shut_out(self):
         self.users()
         url = self.server.flv(STREAM)

@@ -12,7 +12,7 @@ use super::{CHUNK_SIZE, NO_ROOM, PING_REQUEST, PING_RESPONSE, STREAM_ID, Target,
 use crate::budget::Account;
 use crate::container::amf::{self, Value};
 use crate::media::Kind;
-use crate::proto::{AuthScheme, Credentials, Error, Machine, NO_CREDENTIALS, Url, agent};
+use crate::proto::{AdobeLogin, AuthScheme, Credentials, Error, Machine, NO_CREDENTIALS, Url, agent};
 use crate::wire::Reader;
 
 /// The limits of one connection.
@@ -27,8 +27,8 @@ pub struct Limits {
 /// An event from the client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// The client has connected to an application, for the first time: its `tcUrl` without user and password, 128 bytes
-    /// at most.
+    /// The client connects to an application, and is let in once this is handled, unless `turn_away` rejects it: its
+    /// `tcUrl` without user and password, 128 bytes at most.
     Connect(Box<str>),
     /// The client asks to publish; answer with `accept` or `refuse`.
     Publish(Target),
@@ -90,16 +90,25 @@ pub struct Server {
     aggregate: Option<Box<Aggregate>>,
     out: Vec<u8>,
     is_connected: bool,
+    connecting: Option<Box<Connecting>>,
     app: Box<str>,
     /// `flashVer` of `connect`.
     agent: Box<str>,
-    /// User and password in `tcUrl`.
+    /// User and password in `tcUrl`, or an answer to a challenge.
     credentials: Option<Box<Credentials>>,
     caps: Caps,
     /// The number of bytes received since the handshake; wraps, as its acknowledgement does.
     received: u32,
     acknowledged: u32,
     window: u32,
+}
+
+/// A `connect` that is not answered yet.
+struct Connecting {
+    login: Option<AdobeLogin>,
+    transaction: f64,
+    /// The answer that lets the client in.
+    welcome: Vec<u8>,
 }
 
 impl Server {
@@ -116,6 +125,7 @@ impl Server {
             aggregate: None,
             out: Vec::new(),
             is_connected: false,
+            connecting: None,
             app: "".into(),
             agent: "".into(),
             credentials: None,
@@ -148,9 +158,34 @@ impl Server {
         &self.app
     }
 
-    /// User and password of the URL in `connect`.
+    /// User and password of the URL in `connect`, or what `identify` has set.
     pub fn credentials(&self) -> &Credentials {
         self.credentials.as_deref().unwrap_or(&NO_CREDENTIALS)
+    }
+
+    /// The introduction of a client that connects, if it has one.
+    pub fn login(&self) -> Option<&AdobeLogin> {
+        self.connecting.as_ref()?.login.as_ref()
+    }
+
+    /// Sets the credentials of a client that connects.
+    pub fn identify(&mut self, credentials: Credentials) {
+        self.credentials = Some(Box::new(credentials));
+    }
+
+    /// Rejects a client that connects; it may connect again.
+    pub fn turn_away(&mut self, description: &str) {
+        let Some(connecting) = self.connecting.take() else { return };
+        let info = command::status("error", "NetConnection.Connect.Rejected", description);
+        let reply = command::write("_error", connecting.transaction, &[Value::Null, Value::Object(info)]);
+        self.send(kind::COMMAND_AMF0, 0, &reply);
+    }
+
+    fn welcome(&mut self) {
+        if let Some(connecting) = self.connecting.take() {
+            self.is_connected = true;
+            self.send(kind::COMMAND_AMF0, 0, &connecting.welcome);
+        }
     }
 
     /// Accepts the client's request to publish or play.
@@ -289,13 +324,13 @@ impl Server {
     fn connect(&mut self, command: &Command) {
         let object = command.object();
         let text = |name| object.member(name).and_then(Value::as_text).unwrap_or_default();
-        let app: &str = text("app");
+        let (app, login) = AdobeLogin::cut(text("app"));
         self.app = app.split_at(app.floor_char_boundary(app.len().min(MAX_APP))).0.into();
         self.agent = agent(text("flashVer")).into();
         let url = text("tcUrl");
         self.credentials = credentials(url).map(Box::new);
-        if !std::mem::replace(&mut self.is_connected, true) {
-            let url = without_user(url);
+        if !self.is_connected {
+            let url = without_user(AdobeLogin::cut(url).0);
             let end = url.floor_char_boundary(url.len().min(MAX_URL));
             self.events.push_back(Event::Connect(url.split_at(end).0.into()));
         }
@@ -314,7 +349,7 @@ impl Server {
             info.extend(Caps::ours());
         }
         let reply = command::write("_result", command.transaction, &[Value::Object(properties), Value::Object(info)]);
-        self.send(kind::COMMAND_AMF0, 0, &reply);
+        self.connecting = Some(Box::new(Connecting { login, transaction: command.transaction, welcome: reply }));
     }
 
     fn ask(&mut self, role: Role, name: &str) {
@@ -422,7 +457,11 @@ impl Machine for Server {
 
     fn event(&mut self) -> Option<Event> {
         self.unfold();
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if event.is_none() {
+            self.welcome();
+        }
+        event
     }
 
     fn transmit(&mut self) -> &mut Vec<u8> {
