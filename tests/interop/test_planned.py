@@ -53,6 +53,9 @@ UNFILLED = {
     "further threads for disks": "they begin where a disk stands still",
     "relays by the API": "all are taken at the start, and none ends",
     "relays of the configuration": "none of them begins or ends here",
+    "log: latest lines": "it is a ring of fixed size, with a test of its own",
+    "API: readers of events": "they have a test of their own (tests/events.rs)",
+    "API: facts": "they are kept for those readers",
 }
 
 
