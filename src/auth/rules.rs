@@ -63,7 +63,7 @@ pub(super) fn rule(state: &Arc<State>, config: &Config, request: &Request<'_>) -
         Demand::Nothing => Answer::Now(Ok(())),
         Demand::Leave => Answer::Now(Err(Denial::Forbidden)),
         _ if lock(&state.failures).is_shut(from, Instant::now()) => Answer::Now(Err(Denial::TooMany)),
-        _ => any_of(state, demands, request),
+        _ => any_of(state, config, demands, request),
     })
 }
 
@@ -108,7 +108,12 @@ fn words(action: Action) -> &'static [&'static str] {
 }
 
 /// The answer of rules with demands, of which one has to be met.
-fn any_of<'a>(state: &Arc<State>, demands: impl Iterator<Item = Demand<'a>>, request: &Request<'_>) -> Answer {
+fn any_of<'a>(
+    state: &Arc<State>,
+    config: &Config,
+    demands: impl Iterator<Item = Demand<'a>>,
+    request: &Request<'_>,
+) -> Answer {
     let shown = shown(request);
     let (clock, from) = (Clock::read(), request.peer.ip());
     let (mut denial, mut open) = (None, Open::default());
@@ -123,11 +128,21 @@ fn any_of<'a>(state: &Arc<State>, demands: impl Iterator<Item = Demand<'a>>, req
             Proof::Asked(question) => open.questions.push(*question),
         }
     }
+    let is_doubtful = denial.is_some_and(is_wrong) || open.slow.as_ref().is_some_and(|slow| !slow.is_user);
+    if is_doubtful && open.questions.is_empty() && is_known(state, config, request, &shown, clock) {
+        return Answer::Now(Err(Denial::Forbidden));
+    }
     if open.slow.is_none() && open.questions.is_empty() {
         return Answer::Now(Err(counted(state, from, denial.unwrap_or(Denial::Forbidden))));
     }
     let wrongs = Wrongs { state: state.clone(), from, is_one: denial.is_some_and(is_wrong) };
     Answer::Later(Box::pin(find_out(wrongs, open, denial)))
+}
+
+/// True if what a client shows is right for a user of any rule: it may not, but it guesses nothing.
+fn is_known(state: &Arc<State>, config: &Config, request: &Request<'_>, shown: &Credentials, clock: Clock) -> bool {
+    let mut users = config.access.iter().map(Access::demand).filter(|demand| matches!(demand, Demand::User(..)));
+    users.any(|demand| matches!(prove(state, &demand, request, shown, clock), Proof::Met))
 }
 
 /// Checks the password, and then asks one server after the other, until one of them is content.

@@ -563,7 +563,7 @@ fn who_reads_by_the_api_is_told_if_it_may_change_anything() {
         assert_eq!(told(&viewer), r#"{"user":"viewer","may_change":false}"#);
     }
     assert_eq!(told(&admin), r#"{"user":"admin","may_change":true}"#);
-    assert_eq!((changes(&admin), changes(&viewer)), (404, 401));
+    assert_eq!((changes(&admin), changes(&viewer)), (404, 403));
     assert_eq!(ask(served.api, "GET /api/v1/login", "Host: 127.0.0.1\r\n", "").status, 401);
     let open = Served::begin("");
     assert_eq!(open.get("/api/v1/login").body, r#"{"user":"","may_change":true}"#);

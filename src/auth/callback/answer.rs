@@ -33,9 +33,11 @@ impl Ruling {
     }
 
     /// That of the body of a success: empty, `0`, and an object with `allowed`, `code` or `error_code` that agrees, or
-    /// with none of them. Servers for MediaMTX may write any text, as it reads none.
+    /// with none of them. Servers for MediaMTX may write any text, as it reads none; but one that begins as JSON and is
+    /// not sound, or that is no UTF-8, may say no.
     pub(super) fn of_body(body: &[u8], format: Format) -> Self {
-        let text = str::from_utf8(body).unwrap_or("?").trim();
+        let Ok(text) = str::from_utf8(body) else { return Self::Deny };
+        let text = text.trim_start_matches('\u{feff}').trim();
         let is_allowed = match Json::parse(text) {
             _ if text.is_empty() => true,
             Some(all) if all.is_object() => {
@@ -47,7 +49,7 @@ impl Ruling {
                 agrees("allowed", |word| word.is_true()) && agrees("code", is_zero) && agrees("error_code", is_zero)
             }
             Some(value) => value.number() == Some(0.0),
-            None => format == Format::MediaMtx,
+            None => format == Format::MediaMtx && !text.starts_with(['{', '[', '"']),
         };
         if is_allowed { Self::Allow } else { Self::Deny }
     }
@@ -94,6 +96,11 @@ mod tests {
             }
         }
         assert_eq!(Ruling::of_body(b"OK", Format::MediaMtx), Ruling::Allow, "MediaMTX reads no body");
+        for unsound in ["{\"allowed\":false", "\u{feff}{\"allowed\":false}", "{\"code\":1}{\"code\":0}", "{\"a\":NaN}"]
+        {
+            assert_eq!(Ruling::of_body(unsound.as_bytes(), Format::MediaMtx), Ruling::Deny, "{unsound}");
+        }
+        assert_eq!(Ruling::of_body(b"{\"code\":403,\"msg\":\"\xbd\xfb\"}", Format::MediaMtx), Ruling::Deny);
         assert_eq!(Ruling::of_body(b"OK", Format::Srs), Ruling::Deny);
         assert_eq!(Ruling::of_body(b"\xff", Format::Srs), Ruling::Deny);
     }

@@ -166,6 +166,7 @@ impl Exchange {
             self.server.core.refused_guest(why.label(), self.peer, stream.as_ref(), said);
         }
         if why.is_wrong()
+            && self.request.fields.get("authorization").is_none()
             && let Some(id) = self.login()
         {
             // the rules have changed since

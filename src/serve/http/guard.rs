@@ -122,7 +122,10 @@ fn is_listed(config: &Config, origin: &str) -> bool {
 /// Whether a host with or without a port is this server's.
 fn is_own(config: &Config, host: &str) -> bool {
     if let Some(literal) = host.strip_prefix('[') {
-        return literal.split_once(']').is_some_and(|(address, _)| address.parse::<std::net::Ipv6Addr>().is_ok());
+        let is_port = |rest: &str| rest.is_empty() || rest.starts_with(':');
+        return literal
+            .split_once(']')
+            .is_some_and(|(address, rest)| is_port(rest) && address.parse::<std::net::Ipv6Addr>().is_ok());
     }
     let name = host.split_once(':').map_or(host, |(name, _)| name);
     name.parse::<std::net::Ipv4Addr>().is_ok()
@@ -140,9 +143,16 @@ mod tests {
         for host in ["192.0.2.1", "192.0.2.1:8083", "[::1]:8083", "[2001:db8::1]", "LocalHost:1", "Box.lan:8083"] {
             assert!(is_own(&config, host), "{host}");
         }
-        for host in
-            ["", "evil.example", "box.lan.evil.example", "192.0.2.1.evil.example", "[evil]", "localhost.", "::1"]
-        {
+        for host in [
+            "",
+            "evil.example",
+            "box.lan.evil.example",
+            "192.0.2.1.evil.example",
+            "[evil]",
+            "[::1].evil.example",
+            "localhost.",
+            "::1",
+        ] {
             assert!(!is_own(&config, host), "{host}");
         }
     }

@@ -60,7 +60,12 @@ pub(super) const ROUTES: Table = Table {
 /// The routes of the port of the API.
 #[cfg(feature = "api")]
 pub(super) const API_ROUTES: Table = Table {
-    rows: &[LAL, V1, V3, &[Route::any("/v3/*", mtx::nothing), Route::any("*", lal::nothing)]],
+    rows: &[
+        LAL,
+        V1,
+        V3,
+        &[Route::any("/api/v1/*", v1::nothing), Route::any("/v3/*", mtx::nothing), Route::any("*", lal::nothing)],
+    ],
     is_guarded: true,
 };
 
@@ -85,7 +90,7 @@ const LAL: &[Route] = &[
 /// runnel's own API: docs/openapi.json.
 #[cfg(feature = "api")]
 const V1: &[Route] = &[
-    Route::get("/api/v1/events", v1::events::listen).of_api(),
+    Route::get("/api/v1/events", v1::events::listen).of_api().for_own_pages(),
     Route::get("/api/v1/info", v1::info::tell).of_api(),
     Route::get("/api/v1/login", v1::login::tell).of_api(),
     Route::post("/api/v1/login", v1::login::MAX_BODY, v1::login::begin).of_page(),
@@ -219,6 +224,12 @@ impl Route {
         self.when(|config, _| config.api.enable).asking(|_| Wish::Path(Action::Api, None))
     }
 
+    /// The same, but not for pages of other sites: what they begin holds a place, even if they may not read it.
+    #[cfg(feature = "api")]
+    const fn for_own_pages(self) -> Self {
+        Self { changes: true, ..self }
+    }
+
     /// The same, for pages of the API alone, whose clients show credentials in the body.
     #[cfg(feature = "api")]
     const fn of_page(self) -> Self {
@@ -304,6 +315,21 @@ mod tests {
             methods.map(move |method| format!("{} {pattern}", method.to_uppercase()))
         });
         methods.collect()
+    }
+
+    /// The targets of all references.
+    fn references(node: &serde_json::Value) -> Vec<&str> {
+        let own = node["$ref"].as_str();
+        let parts = node.as_object().into_iter().flat_map(|object| object.values());
+        own.into_iter().chain(parts.chain(node.as_array().into_iter().flatten()).flat_map(references)).collect()
+    }
+
+    #[test]
+    fn each_reference_of_the_document_leads_somewhere() {
+        let document: serde_json::Value = serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap();
+        for target in references(&document) {
+            assert!(document.pointer(target.trim_start_matches('#')).is_some(), "{target}");
+        }
     }
 
     #[test]

@@ -15,3 +15,11 @@ mod reply;
 pub(in crate::serve) mod sessions;
 pub(in crate::serve) mod snapshot;
 pub(in crate::serve) mod streams;
+
+use crate::proto::http::Status;
+use crate::serve::http::{Answer, Exchange};
+
+/// The answer where it has no path.
+pub(in crate::serve) fn nothing(exchange: Exchange) -> Answer {
+    reply::refuse(&exchange, Status::NOT_FOUND, "there is no such path: docs/openapi.json has all")
+}

@@ -147,6 +147,6 @@ impl<'a> Told<'a> {
 }
 
 /// A URL with a mask for its query.
-fn without_query(url: &str) -> Cow<'_, str> {
+pub(super) fn without_query(url: &str) -> Cow<'_, str> {
     url.split_once('?').map_or(url.into(), |(path, _)| format!("{path}?{MASK}").into())
 }

@@ -1,10 +1,12 @@
 //! Facts of sessions, as events.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::budget::OverBudget;
 use crate::hub::{Name, SessionId};
-use crate::serve::api::v1::sessions::Told;
+use crate::serve::api::v1::sessions::{Told, without_query};
 use crate::session::{Fact, JsonText, Part, SessionNews};
 
 /// The events that a client wants, by name.
@@ -33,11 +35,11 @@ struct About<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    app: Option<&'a str>,
+    app: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<&'a str>,
+    url: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     /// The number of refusals since the last that was told.
@@ -104,9 +106,9 @@ fn about(fact: &Fact) -> About<'_> {
         Fact::Connects(one) => About {
             session_id: id(one.id),
             peer: Some(one.peer.to_string()),
-            app: Some(&one.app),
+            app: Some(without_query(&one.app)),
             agent: Some(&one.agent),
-            url: Some(&one.url),
+            url: Some(without_query(&one.url)),
             ..About::default()
         },
         Fact::Refused(one) => About {
