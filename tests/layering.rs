@@ -195,7 +195,7 @@ fn program(text: &str) -> Vec<(usize, String)> {
     out
 }
 
-/// Whether `word` stands in `line`, and not as a part of a longer name.
+/// True if `word` stands in `line`, and not as a part of a longer name.
 fn names(line: &str, word: &str) -> bool {
     let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
     line.match_indices(word).any(|(at, _)| {

@@ -89,7 +89,7 @@ fn play(served: &Served, from: &str) -> (u16, TcpStream) {
     (str::from_utf8(&head[9..]).unwrap().parse().unwrap(), socket)
 }
 
-/// Whether the server closes a connection without a word.
+/// True if the server closes a connection without a word.
 fn is_closed(socket: &mut TcpStream) -> bool {
     match socket.read(&mut [0; 64]) {
         Ok(read) => read == 0,

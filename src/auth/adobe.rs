@@ -53,7 +53,7 @@ fn meet_at(state: &State, config: &Config, guest: &Guest<'_>, now: Instant) -> M
     }
 }
 
-/// Whether what the client probably wants is a matter of users with plain passwords, whatever the stream.
+/// True if what the client probably wants is a matter of users with plain passwords, whatever the stream.
 fn needs_user(config: &Config, guest: &Guest<'_>) -> bool {
     let action = if guest.agent.starts_with(PUBLISHER) { "publish" } else { "play" };
     for rule in config.access.iter().filter(|rule| rule.may_be_about(&[action], RTMP.name, guest.from)) {
@@ -74,7 +74,7 @@ fn challenge(state: &State, login: &AdobeLogin, from: IpAddr, second: u32) -> St
     Base64UrlUnpadded::encode_string(&[&second, signature.split_at(SIGNATURE).0].concat())
 }
 
-/// Whether a client answers a challenge that holds.
+/// True if a client answers a challenge that holds.
 fn holds(state: &State, login: &AdobeLogin, from: IpAddr, now: u32) -> bool {
     let Some(opaque) = login.answer.as_ref().map(|answer| &answer.opaque) else { return false };
     let mut bytes = [0; 4 + SIGNATURE];

@@ -113,7 +113,7 @@ impl Source {
         self.url == *url && self.ca == ca
     }
 
-    /// Whether a set has ever come.
+    /// True if a set has ever come.
     pub(super) fn is_there(&self) -> bool {
         lock(&self.held).is_some()
     }

@@ -86,7 +86,7 @@ pub fn rules(state: &Arc<State>, config: &Config, request: &Request<'_>) -> Answ
     RULES.iter().find_map(|rule| rule(state, config, request)).unwrap_or(Answer::Now(Ok(())))
 }
 
-/// Whether a client may use the API for something by what is known now: nothing is counted, asked or worked out for it.
+/// True if a client may use the API for something by what is known now: nothing is counted, asked or worked out for it.
 pub fn foretells(state: &Arc<State>, config: &Config, request: &Request<'_>) -> bool {
     let answer = FORETOLD.iter().find_map(|rule| rule(state, config, request));
     matches!(answer, None | Some(Answer::Now(Ok(()))))

@@ -74,7 +74,7 @@ pub struct Guest<'a> {
 }
 
 impl Request<'_> {
-    /// Whether the client is on this machine.
+    /// True if the client is on this machine.
     pub fn is_from_here(&self) -> bool {
         Client { address: self.peer, via: self.via }.is_here()
     }

@@ -73,7 +73,7 @@ impl BlockMut {
         self.data.len()
     }
 
-    /// Whether nothing was written yet.
+    /// True if nothing was written yet.
     pub fn is_empty(&self) -> bool {
         self.data.is_empty()
     }

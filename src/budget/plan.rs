@@ -75,7 +75,7 @@ impl Plan {
         self.user().saturating_add(self.kernel())
     }
 
-    /// Whether the worst case is within the limit. A saturated sum is not.
+    /// True if the worst case is within the limit. A saturated sum is not.
     pub fn fits(&self) -> bool {
         self.total() <= self.limit && self.total() < usize::MAX
     }

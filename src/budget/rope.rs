@@ -43,7 +43,7 @@ impl Rope {
         Self { max, len: 0, full: Vec::new(), last: None }
     }
 
-    /// Whether it holds nothing.
+    /// True if it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -10,7 +10,7 @@ pub struct Header {
     pub sample_rate: u32,
     /// The number of channels, including the low-frequency channel.
     pub channels: u8,
-    /// Whether it is E-AC-3.
+    /// True if it is E-AC-3.
     pub eac3: bool,
     /// The number of samples per channel in the frame.
     pub samples: u32,

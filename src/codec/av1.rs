@@ -43,7 +43,7 @@ pub fn leb128(r: &mut Reader) -> Result<u32, Short> {
     Err(Short)
 }
 
-/// Whether a temporal unit's first frame is a key frame that is shown. Section 5.9.2.
+/// True if a temporal unit's first frame is a key frame that is shown. Section 5.9.2.
 pub fn is_key(data: &[u8]) -> bool {
     let first = obus(data).find(|obu| matches!(obu.kind, FRAME | FRAME_HEADER));
     // show_existing_frame 0, frame_type KEY_FRAME, show_frame 1.

@@ -29,7 +29,7 @@ pub fn unit_type(unit: &[u8]) -> u8 {
     unit.first().map_or(0, |byte| byte & 0x1f)
 }
 
-/// Whether a slice is an I slice; other slices of its picture may not be. Section 7.4.3.
+/// True if a slice is an I slice; other slices of its picture may not be. Section 7.4.3.
 pub fn is_intra(slice: &[u8]) -> bool {
     let mut bits = Bits::new(slice.get(1..).unwrap_or_default());
     let _first_macroblock = bits.ue();
@@ -310,7 +310,7 @@ fn skip_scaling_list(bits: &mut Bits, size: u32) -> Result<(), Short> {
     Ok(())
 }
 
-/// Whether the profile's sequence parameter sets contain their chroma format.
+/// True if the profile's sequence parameter sets contain their chroma format.
 fn has_chroma_format(profile: u8) -> bool {
     matches!(profile, 44 | 83 | 86 | 100 | 110 | 118 | 122 | 128 | 134 | 135 | 138 | 139 | 244)
 }

@@ -35,7 +35,7 @@ pub fn layer(unit: &[u8]) -> u8 {
     (first & 1) << 5 | second >> 3
 }
 
-/// Whether a slice belongs to an intra random access point picture.
+/// True if a slice belongs to an intra random access point picture.
 pub fn is_random_access(slice: &[u8]) -> bool {
     matches!(unit_type(slice), 16..=23)
 }

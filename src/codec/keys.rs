@@ -29,7 +29,7 @@ const LAST_RESORT: i64 = 60_000;
 /// A larger step of time is a jump of the clock, which does not count as waiting time.
 const MAX_STEP: i64 = 10_000;
 
-/// Whether decoding can begin at a frame of a codec whose frames contain that. H.264 and H.265 need [`Keys`]
+/// True if decoding can begin at a frame of a codec whose frames contain that. H.264 and H.265 need [`Keys`]
 /// instead. Always true for audio.
 pub fn is_key(codec: Codec, frame: &[u8]) -> bool {
     match codec {
@@ -82,7 +82,7 @@ pub struct Hints {
 }
 
 impl Keys {
-    /// Whether decoding can begin at the access unit `data`. It reads the first bytes of each unit and slice.
+    /// True if decoding can begin at the access unit `data`. It reads the first bytes of each unit and slice.
     pub fn is_key(&mut self, codec: Codec, data: &[u8], hints: Hints) -> bool {
         let start = start(codec, data);
         self.set_time(hints.at);
@@ -150,7 +150,7 @@ const RECOVERY_POINT: usize = 6;
 /// periods and timing, is short.
 const MAX_SEI: usize = 256;
 
-/// Whether SEI without its header contains a recovery point. H.264 section 7.3.2.3.
+/// True if SEI without its header contains a recovery point. H.264 section 7.3.2.3.
 fn is_recovery_point(sei: &[u8]) -> bool {
     let mut zeros = 0;
     let mut bytes = sei.iter().copied().take(MAX_SEI).filter(|byte| {

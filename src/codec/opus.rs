@@ -39,7 +39,7 @@ impl Head {
         Ok(Self { channels, pre_skip, sample_rate, family })
     }
 
-    /// Whether the number of channels alone determines the streams and their order in the head `data`. That is the
+    /// True if the number of channels alone determines the streams and their order in the head `data`. That is the
     /// case in family 0, and in family 1 with the usual mapping table. RFC 7845 section 5.1.1.
     pub fn is_usual(data: &[u8]) -> bool {
         let Ok(head) = Self::parse(data) else { return false };

@@ -119,12 +119,12 @@ impl Sets {
         Ok(Some(params))
     }
 
-    /// Whether decoders have a complete record.
+    /// True if decoders have a complete record.
     pub fn is_known(&self) -> bool {
         !self.record.is_empty()
     }
 
-    /// Whether a set was added that is not in the record yet.
+    /// True if a set was added that is not in the record yet.
     pub fn is_behind(&self) -> bool {
         self.changed
     }
@@ -154,7 +154,7 @@ impl Sets {
         self.list.iter().filter(move |set| set.kind == kind)
     }
 
-    /// Whether a record has room for a set of `len` bytes, as a replacement or as a further set.
+    /// True if a record has room for a set of `len` bytes, as a replacement or as a further set.
     fn has_room(&self, kind: u8, place: Option<usize>, len: usize) -> bool {
         let others = || (0..).zip(&self.list).filter(|(at, _)| Some(*at) != place).map(|(_, set)| set);
         let bytes: usize = others().map(|set| set.unit.len() + 2).sum();

@@ -20,12 +20,12 @@ pub fn check(record: &[u8]) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Whether a VP8 frame is a key frame. RFC 6386 section 9.1.
+/// True if a VP8 frame is a key frame. RFC 6386 section 9.1.
 pub fn is_vp8_key(frame: &[u8]) -> bool {
     matches!(frame, [tag, _, _, 0x9d, 0x01, 0x2a, ..] if tag & 1 == 0)
 }
 
-/// Whether the first frame of a VP9 superframe is a key frame. Section 6.2.
+/// True if the first frame of a VP9 superframe is a key frame. Section 6.2.
 pub fn is_vp9_key(frame: &[u8]) -> bool {
     key_header(&mut Bits::new(frame)).is_ok()
 }

@@ -90,7 +90,7 @@ const PROTOCOLS: [&str; 5] = ["rtmp", "rtsp", "http", "ws", "hls"];
 pub const VARIABLES: [&str; 3] = ["$secure_link_expires", "$uri", "$remote_addr"];
 
 impl Access {
-    /// Whether it is about one of these actions, and this protocol, stream, and address. What has no stream is part of
+    /// True if it is about one of these actions, and this protocol, stream, and address. What has no stream is part of
     /// all of them.
     pub fn is_about(&self, actions: &[&str], protocol: &str, stream: Option<&str>, from: IpAddr) -> bool {
         self.may_be_about(actions, protocol, from)
@@ -105,17 +105,17 @@ impl Access {
             && (self.from.is_empty() || self.from.iter().any(|network| network.contains(from)))
     }
 
-    /// Whether it names this action itself: one without any is about all, but names none.
+    /// True if it names this action itself: one without any is about all, but names none.
     pub fn names(&self, action: &str) -> bool {
         self.action.0.contains(&action)
     }
 
-    /// Whether it is about these actions alone.
+    /// True if it is about these actions alone.
     pub(super) fn is_only_about(&self, actions: &[&str]) -> bool {
         !self.action.0.is_empty() && self.action.0.iter().all(|action| actions.contains(action))
     }
 
-    /// Whether it is about all streams and addresses.
+    /// True if it is about all streams and addresses.
     fn is_about_all(&self) -> bool {
         self.streams == "*" && self.from.is_empty()
     }
@@ -226,7 +226,7 @@ impl Config {
         self.access.iter().filter(|rule| matches!(rule.password, Some(Stored::Pbkdf2(_)))).count()
     }
 
-    /// Whether a rule about RTMP has a user whose password is plain.
+    /// True if a rule about RTMP has a user whose password is plain.
     pub fn has_users_of_rtmp(&self) -> bool {
         let is_about = |rule: &Access| rule.protocols.0.is_empty() || rule.protocols.0.contains(&RTMP.name);
         self.access.iter().any(|rule| matches!(rule.password, Some(Stored::Plain(_))) && is_about(rule))
@@ -238,7 +238,7 @@ impl Config {
         rules.map(|(at, rule)| (format!("access[{at}].jwt_file"), rule.jwt_file.as_str()))
     }
 
-    /// Whether a rule restricts who may play by HLS.
+    /// True if a rule restricts who may play by HLS.
     pub fn guards_hls(&self) -> bool {
         let is_about = |words: &[&str], word| words.is_empty() || words.contains(&word);
         let is_guard =
@@ -246,7 +246,7 @@ impl Config {
         self.access.iter().any(is_guard)
     }
 
-    /// Whether a rule restricts the action for all streams and addresses.
+    /// True if a rule restricts the action for all streams and addresses.
     pub fn restricts(&self, action: &str) -> bool {
         let is_about = |rule: &&Access| (rule.action.0.is_empty() || rule.names(action)) && rule.is_about_all();
         self.access.iter().find(is_about).is_some_and(|rule| !rule.allow)

@@ -125,7 +125,7 @@ impl Value for KeyUrl {
     }
 }
 
-/// Whether an address is one of this machine or of a private network. RFC 1918, RFC 4193.
+/// True if an address is one of this machine or of a private network. RFC 1918, RFC 4193.
 fn is_near(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),

@@ -106,7 +106,7 @@ impl Config {
         self.max_connections().saturating_mul(each) + 2 * self.udp_pairs() + files + others
     }
 
-    /// Whether HTTP may send files.
+    /// True if HTTP may send files.
     pub fn serves_files(&self) -> bool {
         !self.http.root.is_empty() || !self.record.is_empty() || self.hls.store.0.is_some()
     }
@@ -129,7 +129,7 @@ impl Config {
         self.pull.iter().filter(|pull| pull.url.0.is_file()).count()
     }
 
-    /// Whether players of HLS have sessions: if they are told apart, or if a rule says who may play, because names of
+    /// True if players of HLS have sessions: if they are told apart, or if a rule says who may play, because names of
     /// segments can be guessed.
     pub fn has_hls_sessions(&self) -> bool {
         self.hls.enable && (self.hls.sessions || self.guards_hls())

@@ -181,7 +181,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Whether it is a known key, and so not a part of a text of several lines.
+/// True if it is a known key, and so not a part of a text of several lines.
 fn is_known(key: &str) -> bool {
     let item = key.rsplit('.').next().unwrap_or_default().trim();
     let is_there = |before, after| keys::REFERENCE.contains(&format!("{before}{item}{after}"));

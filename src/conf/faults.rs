@@ -131,12 +131,12 @@ impl Probe<'_> {
     }
 }
 
-/// Whether one of these keys is unknown.
+/// True if one of these keys is unknown.
 fn has_unknown(faults: &[Objection]) -> bool {
     faults.iter().any(|(_, fault)| matches!(fault, Fault::Key(_)))
 }
 
-/// Whether `key` is that of `table`, or of something in it.
+/// True if `key` is that of `table`, or of something in it.
 fn is_within(key: &str, table: &str) -> bool {
     key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

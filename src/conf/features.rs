@@ -24,7 +24,7 @@ impl fmt::Display for MissingFeature {
     }
 }
 
-/// Whether a feature was compiled in.
+/// True if a feature was compiled in.
 pub(super) fn is_compiled(feature: &str) -> bool {
     FEATURES.iter().any(|(name, there)| *name == feature && *there)
 }

@@ -100,7 +100,7 @@ fn lacks_record(all: &Config) -> bool {
     all.record.is_empty()
 }
 
-/// Whether a row is about a key. The row of a table is not about the key that switches it off.
+/// True if a row is about a key. The row of a table is not about the key that switches it off.
 fn is_of(name: &str, key: &str) -> bool {
     match name.strip_suffix('.') {
         Some(table) => key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.') && rest != ".enable"),

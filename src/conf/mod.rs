@@ -304,7 +304,7 @@ pub enum Segments {
 }
 
 impl Push {
-    /// Whether it pushes all streams whose names match a pattern.
+    /// True if it pushes all streams whose names match a pattern.
     pub fn is_pattern(&self) -> bool {
         is_pattern(&self.stream) == Ok(true)
     }
@@ -316,7 +316,7 @@ impl Config {
         Self::parse("embedded", "")
     }
 
-    /// Whether a running server applies a new value of a key, such as `rtsp.hold`.
+    /// True if a running server applies a new value of a key, such as `rtsp.hold`.
     pub fn is_live(key: &str) -> bool {
         let (mut keys, mut is_live) = (<Self as value::Value>::KEYS, false);
         for item in key.split('.') {

@@ -10,17 +10,17 @@ use crate::proto::Url;
 pub struct Access;
 
 impl Config {
-    /// Whether a rule restricts the action for all: there are none.
+    /// True if a rule restricts the action for all: there are none.
     pub fn restricts(&self, _: &str) -> bool {
         false
     }
 
-    /// Whether a rule restricts who may play by HLS: there are none.
+    /// True if a rule restricts who may play by HLS: there are none.
     pub fn guards_hls(&self) -> bool {
         false
     }
 
-    /// Whether a rule about RTMP has a user whose password is plain: there are none.
+    /// True if a rule about RTMP has a user whose password is plain: there are none.
     pub fn has_users_of_rtmp(&self) -> bool {
         false
     }

@@ -30,7 +30,7 @@ impl Loop<'_> {
         matches(&self.from, name).then(to)
     }
 
-    /// Whether other relays of `all` lead back to the start.
+    /// True if other relays of `all` lead back to the start.
     fn leads_back(&self, all: &[Self]) -> bool {
         let mut names = vec![self.to.clone()];
         let mut at = 0;
@@ -117,7 +117,7 @@ impl Config {
         pushes.filter_map(|(at, push)| Some((format!("push[{at}].url"), Fault::Conflict(placeholder(push)?))))
     }
 
-    /// Whether the URL is that of a port of this server.
+    /// True if the URL is that of a port of this server.
     fn is_own(&self, url: &Url) -> bool {
         self.listens().any(|(port, own)| {
             let (at, own) = (own.0.ip().to_canonical(), own.0.port());

@@ -59,7 +59,7 @@ impl Place {
         }
     }
 
-    /// Whether the value there may be, or contain, a password.
+    /// True if the value there may be, or contain, a password.
     pub(super) fn is_secret(&self) -> bool {
         let is_secret =
             |key: &String| holds_secret(key) || ["pull", "push", "notify"].iter().any(|table| key.starts_with(table));
@@ -83,7 +83,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Whether the value of a key is a secret.
+/// True if the value of a key is a secret.
 pub(super) fn holds_secret(key: &str) -> bool {
     SECRETS.iter().any(|name| key.ends_with(name))
 }

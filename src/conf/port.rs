@@ -22,7 +22,7 @@ pub struct Port {
     pub scheme: Option<&'static Scheme>,
     /// The value of `key`.
     pub address: fn(&Config) -> Address,
-    /// Whether `switch` and the keys that it depends on are on, apart from those of TLS.
+    /// True if `switch` and the keys that it depends on are on, apart from those of TLS.
     pub is_wanted: fn(&Config) -> bool,
 }
 
@@ -118,7 +118,7 @@ pub static API: Port = Port {
 pub(super) static PORTS: [&Port; 8] = [&RTMP, &RTSP, &RTSP_WEBSOCKET, &HTTP, &API, &RTMPS, &RTSPS, &HTTPS];
 
 impl Port {
-    /// Whether connections are under TLS.
+    /// True if connections are under TLS.
     pub fn is_tls(&self) -> bool {
         self.features.contains(&"tls")
     }
@@ -132,12 +132,12 @@ impl Port {
 }
 
 impl Config {
-    /// Whether trusted proxies begin a connection to this port with a PROXY header.
+    /// True if trusted proxies begin a connection to this port with a PROXY header.
     pub fn has_proxy_protocol(&self, port: &Port) -> bool {
         self.connections.proxy_protocol.iter().any(|name| name == port.name)
     }
 
-    /// Whether `connections.proxy_protocol` names ports alone.
+    /// True if `connections.proxy_protocol` names ports alone.
     pub(super) fn names_proxied_ports(&self) -> bool {
         self.connections.proxy_protocol.iter().all(|name| PORTS.iter().any(|port| port.name == name))
     }

@@ -146,7 +146,7 @@ impl Keys {
 }
 
 impl Record {
-    /// Whether this rule continues the files of the other: the two differ at most in what is kept, and in when they
+    /// True if this rule continues the files of the other: the two differ at most in what is kept, and in when they
     /// record.
     pub fn goes_on_from(&self, other: &Self) -> bool {
         let Self { keep_size, keep_total, keep_age, keep_free, start, .. } = *self;
@@ -174,7 +174,7 @@ impl Record {
         before.iter().any(is_twice).then_some(("streams", words))
     }
 
-    /// Whether both write the same format to the same folder.
+    /// True if both write the same format to the same folder.
     fn goes_where(&self, other: &Self) -> bool {
         self.format == other.format && Path::new(&self.path) == Path::new(&other.path)
     }

@@ -18,7 +18,7 @@ pub(super) trait Value: Sized {
 /// A key of a table.
 pub(super) struct Key {
     pub(super) name: &'static str,
-    /// Whether a running server applies a new value.
+    /// True if a running server applies a new value.
     pub(super) is_live: bool,
     /// The keys of its value.
     pub(super) below: &'static [Key],

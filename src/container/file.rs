@@ -14,7 +14,7 @@ pub trait Storage: Send {
     /// Reads into `out` from the offset `at`. It reads fewer bytes than `out` holds only at the end of the file.
     fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, Unreadable>;
 
-    /// Whether the file is empty.
+    /// True if the file is empty.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -35,7 +35,7 @@ pub trait FileReader: Send {
         0
     }
 
-    /// Whether a table gives the duration of each frame: then a long frame is not damage.
+    /// True if a table gives the duration of each frame: then a long frame is not damage.
     fn is_timed(&self) -> bool {
         false
     }

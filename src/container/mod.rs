@@ -37,7 +37,7 @@ use crate::media::{Frame, Ticks, Track, Tracks, Wall};
 /// Packs frames into one form. All viewers of a form share one `Mux` and its output, so nothing here may depend on
 /// a viewer.
 pub trait Mux: Send {
-    /// Whether the form can carry `track`.
+    /// True if the form can carry `track`.
     fn carries(&self, track: &Track) -> bool;
 
     /// The bytes that a viewer needs before its first packet, which has the time `at` (milliseconds).
@@ -47,7 +47,7 @@ pub trait Mux: Send {
     /// bytes that viewers of the running stream need. `news` contains the tracks that were not announced to them.
     fn announce(&mut self, tracks: &Tracks, news: &[&Track], at: Ticks) -> Packed;
 
-    /// Whether a change of the tracks from `old` to `new` can be announced in mid-stream. If not, the viewers'
+    /// True if a change of the tracks from `old` to `new` can be announced in mid-stream. If not, the viewers'
     /// output ends before `new`.
     fn can_announce(&self, _old: &Tracks, _new: &Tracks) -> bool {
         true

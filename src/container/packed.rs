@@ -29,7 +29,7 @@ pub struct Packed {
     rest: Box<[Piece]>,
     /// The bytes after the last body: FLV's PreviousTagSize.
     tail: Option<[u8; 4]>,
-    /// Whether a viewer may begin here; `None` if the frame decides.
+    /// True if a viewer may begin here; `None` if the frame decides.
     opens: Option<bool>,
     /// It describes the tracks, and begins a file.
     head: bool,
@@ -92,7 +92,7 @@ impl Piece {
         self.head.bytes().len() + self.body.len()
     }
 
-    /// Whether there is nothing to send.
+    /// True if there is nothing to send.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -135,12 +135,12 @@ impl Packed {
         self
     }
 
-    /// Whether it describes the tracks.
+    /// True if it describes the tracks.
     pub fn is_head(&self) -> bool {
         self.head
     }
 
-    /// Whether a viewer may begin here; `start` applies if the form does not decide.
+    /// True if a viewer may begin here; `start` applies if the form does not decide.
     pub fn opens(&self, start: bool) -> bool {
         self.opens.unwrap_or(start)
     }
@@ -150,7 +150,7 @@ impl Packed {
         self.len
     }
 
-    /// Whether there is nothing to send.
+    /// True if there is nothing to send.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -41,7 +41,7 @@ pub enum Error {
 const LOCK_REMEDY: &str = "start as root, or lift the limit (ulimit -l unlimited, LimitMEMLOCK=infinity)";
 
 impl Error {
-    /// Whether the server starts anyway, or may start later.
+    /// Tells if the server starts anyway, or may start later.
     pub fn weight(&self) -> Weight {
         match self {
             // a running server may be using the memory

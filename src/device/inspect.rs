@@ -30,7 +30,7 @@ pub struct Fault {
     pub key: String,
     /// The fault, with the path.
     pub why: String,
-    /// Whether the server starts in spite of it.
+    /// Tells if the server starts in spite of it.
     pub weight: Weight,
 }
 
@@ -194,7 +194,7 @@ pub fn read_again(file: &Path, config: &Config, user: User) -> Option<Fault> {
     Some(Fault { key: "process.user".into(), why, weight: Weight::Lacking })
 }
 
-/// Whether a file can be read. A pipe is not opened, because that would wait for its other end.
+/// Tells if a file can be read. A pipe is not opened, because that would wait for its other end.
 fn readable(file: &Path) -> io::Result<()> {
     if !fs::metadata(file)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
@@ -202,7 +202,7 @@ fn readable(file: &Path) -> io::Result<()> {
     fs::File::open(file).map(drop)
 }
 
-/// Whether a file can be run as a program.
+/// Tells if a file can be run as a program.
 fn runs(file: &Path) -> io::Result<()> {
     if !fs::metadata(file)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
@@ -210,22 +210,22 @@ fn runs(file: &Path) -> io::Result<()> {
     Ok(access(file, Access::EXEC_OK)?)
 }
 
-/// Whether the files of a folder can be listed.
+/// Tells if the files of a folder can be listed.
 fn listed(folder: &Path) -> io::Result<()> {
     fs::read_dir(folder).map(drop)
 }
 
-/// Whether files can be created in a folder. Nothing is created.
+/// Tells if files can be created in a folder. Nothing is created.
 fn makes_files(folder: &Path) -> io::Result<()> {
     Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
-/// Whether a path is a pipe, a device or a socket.
+/// True if a path is a pipe, a device or a socket.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir())
 }
 
-/// Whether a file can be written to, or created in its folder.
+/// Tells if a file can be written to, or created in its folder.
 fn appendable(file: &Path) -> io::Result<()> {
     match fs::metadata(file) {
         Ok(about) if about.file_type().is_socket() => return Err(Errno::NXIO.into()),

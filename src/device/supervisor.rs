@@ -30,7 +30,7 @@ pub fn tell(state: State) {
     }
 }
 
-/// Whether the supervisor expects watchdog messages. One per second is often enough for a `WatchdogSec=` of 2 s and
+/// True if the supervisor expects watchdog messages. One per second is often enough for a `WatchdogSec=` of 2 s and
 /// more.
 pub fn wants_pulse() -> bool {
     sd_notify::watchdog_enabled().is_some()

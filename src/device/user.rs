@@ -55,7 +55,7 @@ impl User {
         self.gid
     }
 
-    /// Whether this process may change its user.
+    /// True if this process may change its user.
     pub fn is_within_reach() -> bool {
         rustix::process::geteuid().is_root()
     }

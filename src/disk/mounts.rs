@@ -41,7 +41,7 @@ pub fn followed(path: &Path) -> PathBuf {
     followed_in(&table(), path)
 }
 
-/// Whether something may be mounted on a path, as far as this is known without waiting for a disk.
+/// True if something may be mounted on a path, as far as this is known without waiting for a disk.
 #[cfg(feature = "record")]
 pub fn may_be_mounted(path: &Path) -> bool {
     let mounts = table();

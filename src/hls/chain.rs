@@ -50,7 +50,7 @@ impl Chain {
         self.len
     }
 
-    /// Whether nothing was appended.
+    /// True if nothing was appended.
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -41,7 +41,7 @@ struct Lane {
 struct Held {
     sample: Sample,
     body: Bytes,
-    /// Whether it was held already when this part began.
+    /// True if it was held already when this part began.
     old: bool,
 }
 
@@ -112,7 +112,7 @@ impl Fragments {
         }
     }
 
-    /// Whether decoding can begin with the fragment: sound is independent if there are no pictures.
+    /// True if decoding can begin with the fragment: sound is independent if there are no pictures.
     fn is_independent(&self) -> bool {
         match self.video.first {
             Some((_, key)) => key,

@@ -46,7 +46,7 @@ pub(super) enum Follows {
 pub(super) struct Made {
     pub(super) blocks: Arc<[Bytes]>,
     pub(super) len: usize,
-    /// Whether it begins with a key frame.
+    /// True if it begins with a key frame.
     pub(super) independent: bool,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct View<'a> {
     pub(super) start: u64,
     /// The extension of segments and parts.
     pub(super) extension: &'static str,
-    /// Whether segments stay after they have left the live playlist.
+    /// True if segments stay after they have left the live playlist.
     pub(super) keeps: bool,
     pub(super) ended: bool,
 }

@@ -27,7 +27,7 @@ pub(super) struct Part {
     pub(super) blocks: Arc<[Bytes]>,
     pub(super) len: usize,
     pub(super) duration: Duration,
-    /// Whether it begins with a key frame.
+    /// True if it begins with a key frame.
     pub(super) independent: bool,
     _lease: Option<Lease>,
 }
@@ -43,9 +43,9 @@ pub(super) struct Segment {
     pub(super) duration: Duration,
     pub(super) begun: SystemTime,
     pub(super) discontinuity: bool,
-    /// Whether its first picture is a key frame; `None` without pictures.
+    /// True if its first picture is a key frame; `None` without pictures.
     pub(super) independent: Option<bool>,
-    /// Whether it is on the disk.
+    /// True if it is on the disk.
     pub(super) stored: bool,
     /// The charge for all except its bytes.
     lease: Option<Lease>,

@@ -48,7 +48,7 @@ impl Texts {
         self.account.set_limit(bytes / MEMORY_SHARE);
     }
 
-    /// Whether freeing other memory may help, because the refusal is not for the playlists' own limit.
+    /// True if freeing other memory may help, because the refusal is not for the playlists' own limit.
     pub(super) fn may_be_helped(&self, refusal: &OverBudget) -> bool {
         refusal.limit > self.account.limit()
     }

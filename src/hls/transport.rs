@@ -15,7 +15,7 @@ pub(super) struct Transport {
     tables: Vec<u8>,
     /// The number of times that they were written, for the counters of their packets.
     counter: u8,
-    /// Whether they have to be written before the next unit.
+    /// True if they have to be written before the next unit.
     due: bool,
 }
 

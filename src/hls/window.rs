@@ -37,7 +37,7 @@ pub struct Rules {
     pub listed: usize,
     /// The position in the playlist at which players begin, in target durations before its end.
     pub start: u64,
-    /// Whether to keep more segments than that, while there is memory.
+    /// True if to keep more segments than that, while there is memory.
     pub record: bool,
     /// The longest part; `None` for whole segments only.
     pub part: Option<Duration>,
@@ -114,12 +114,12 @@ pub struct Window {
     joining: Option<Joining>,
     discontinuities_gone: u64,
     ended: bool,
-    /// Whether frames were lost for want of memory, and none was added since.
+    /// True if frames were lost for want of memory, and none was added since.
     starved: bool,
-    /// Whether segments were dropped for want of memory.
+    /// True if segments were dropped for want of memory.
     pressed: bool,
     need: Need,
-    /// Whether the next unit does not continue the last one.
+    /// True if the next unit does not continue the last one.
     broken: bool,
     /// The version of playlists: it grows with every change of them.
     version: u64,
@@ -128,7 +128,7 @@ pub struct Window {
     stored_map: Option<Arc<Map>>,
     /// Files on the disk that have left the playlist.
     gone: Vec<String>,
-    /// Whether it was logged that the disk is too slow.
+    /// True if it was logged that the disk is too slow.
     behind: bool,
     /// The number of lines in the log so far.
     said: u32,
@@ -195,7 +195,7 @@ impl Window {
         log::log!(level, "{} HLS: {said}", self.who);
     }
 
-    /// Whether the next line is logged.
+    /// True if the next line is logged.
     fn is_told(&mut self) -> bool {
         self.said = self.said.saturating_add(1);
         let count = self.said;
@@ -239,20 +239,20 @@ impl Window {
         self.tell_need(unit);
     }
 
-    /// Whether the open segment ends before `unit`.
+    /// True if the open segment ends before `unit`.
     fn is_due(&self, unit: &Unit) -> bool {
         let Some(open) = &self.open else { return false };
         let about = (unit.start, self.running(open));
         self.broken || self.joins(unit) || self.cut.is_due(open, unit.at, about, self.next_id)
     }
 
-    /// Whether the open segment cannot last until the key frame `unit`, because of a long gap before it.
+    /// True if the open segment cannot last until the key frame `unit`, because of a long gap before it.
     fn leaps(&self, unit: &Unit) -> bool {
         let Some(open) = self.open.as_ref().filter(|_| unit.start) else { return false };
         ms(unit.at - open.until) > MIN_GAP && ms(unit.at - open.from) > self.cut.limit()
     }
 
-    /// Whether waiting tracks begin with `unit`.
+    /// True if waiting tracks begin with `unit`.
     fn joins(&self, unit: &Unit) -> bool {
         self.joining.as_ref().is_some_and(|joining| joining.begins(unit))
     }
@@ -284,7 +284,7 @@ impl Window {
         self.version += 1;
     }
 
-    /// Whether a player can begin.
+    /// True if a player can begin.
     pub fn is_playable(&self) -> bool {
         !self.segments.is_empty()
     }
@@ -339,7 +339,7 @@ impl Window {
         }
     }
 
-    /// Whether segments stay after they have left the playlist.
+    /// True if segments stay after they have left the playlist.
     fn keeps(&self) -> bool {
         self.rules.record || matches!(self.rules.store, Some(Delete::Never | Delete::End))
     }

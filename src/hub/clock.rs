@@ -92,7 +92,7 @@ impl Clock {
         if (0..=hole).contains(&step) { Step::On } else { Step::Set(suspect.place.saturating_add(further)) }
     }
 
-    /// Whether `time` is further ahead than [`DISORDER`].
+    /// True if `time` is further ahead than [`DISORDER`].
     pub(super) fn leaps(&self, time: i64) -> bool {
         time.saturating_sub(self.newest) > DISORDER
     }

@@ -30,7 +30,7 @@ impl Last {
         self.0 = Default::default();
     }
 
-    /// Whether `frame` is one of them.
+    /// True if `frame` is one of them.
     pub(super) fn has(&self, frame: &Frame) -> bool {
         self.0.contains(&print(frame))
     }
@@ -49,7 +49,7 @@ impl Stream {
         Feed { stream: self.clone(), peer }
     }
 
-    /// Whether the stream is pushed to that server.
+    /// True if the stream is pushed to that server.
     pub fn feeds(&self, peer: u128) -> bool {
         self.lock().fed.contains(&peer)
     }

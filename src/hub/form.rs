@@ -21,7 +21,7 @@ pub struct Unit {
     pub at: Ticks,
     /// The arrival of its slot; `None` for a unit made for one viewer.
     pub came: Option<Instant>,
-    /// Whether decoding can begin here.
+    /// True if decoding can begin here.
     pub start: bool,
     /// The frames from here on do not continue those before.
     pub discontinuity: bool,
@@ -57,7 +57,7 @@ pub(super) struct Packer {
     cost: usize,
     /// Codecs that were logged as not carried by the form.
     said: Vec<Codec>,
-    /// Whether nothing of the stream is logged.
+    /// True if nothing of the stream is logged.
     pub(super) hushed: bool,
 }
 
@@ -134,7 +134,7 @@ impl Packer {
         self.mux.remind(tracks, at)
     }
 
-    /// Whether viewers that know the tracks `old` can be sent `new` in mid-stream.
+    /// True if viewers that know the tracks `old` can be sent `new` in mid-stream.
     pub(super) fn can_announce(&self, old: &Tracks, new: &Tracks) -> bool {
         self.mux.can_announce(old, new)
     }

@@ -25,7 +25,7 @@ pub struct ReadFrame {
     pub kind: Kind,
     /// Index of the track among those of its kind.
     pub track: u8,
-    /// Whether decoding can begin here; always true for sound.
+    /// True if decoding can begin here; always true for sound.
     pub key: bool,
     /// The coded bytes, as in [`Frame::data`]. They stay charged to the stream while they are held, with the small
     /// frames in the same block, up to 4 KiB in all: copy what is kept.

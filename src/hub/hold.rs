@@ -13,7 +13,7 @@ pub(super) struct Hold {
     /// The last time that the socket accepted something, as far as known.
     pub(super) since: Instant,
     part: Part,
-    /// Whether a part of a unit may be dropped.
+    /// True if a part of a unit may be dropped.
     cuts: bool,
     pub(super) pressed: bool,
 }

@@ -17,7 +17,7 @@ pub(super) const KEYLESS_TIME: Duration = Duration::from_secs(5);
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Keyless {
-    /// Whether it has to be logged now; true once.
+    /// True if it has to be logged now; true once.
     pub(super) fn is_due(&mut self, now: Instant) -> bool {
         let since = *self.since.get_or_insert(now);
         let is_long = now.saturating_duration_since(since) >= KEYLESS_TIME;

@@ -73,7 +73,7 @@ pub struct Limits {
     pub gops: usize,
     /// The treatment of a second publisher.
     pub conflict: Conflict,
-    /// Whether streams with pictures alone get a silent audio track.
+    /// True if streams with pictures alone get a silent audio track.
     pub silent_audio: bool,
     /// The time that a stream without viewers is kept after its publisher has left.
     pub resume: Duration,

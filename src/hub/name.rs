@@ -23,7 +23,7 @@ impl Name {
         if Self::is_valid(name) { Ok(Self(name.into())) } else { Err(InvalidName) }
     }
 
-    /// Whether a name can match `pattern`: `*` matches any characters, `?` one.
+    /// True if a name can match `pattern`: `*` matches any characters, `?` one.
     pub fn may_match(pattern: &str) -> bool {
         let shortest = pattern.replace('*', "").replace('?', "x");
         // a star matches nothing, or a letter before a dot

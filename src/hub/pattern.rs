@@ -2,14 +2,14 @@
 
 use super::{InvalidName, Name};
 
-/// Whether `text` is a pattern and not a name; `Err` if no name matches it.
+/// True if `text` is a pattern and not a name; `Err` if no name matches it.
 pub fn is_pattern(text: &str) -> Result<bool, InvalidName> {
     let wild = |c| matches!(c, '*' | '?');
     // with a letter in place of each wildcard, the text has to be a name
     Name::new(&text.replace(wild, "x")).map(|_| text.contains(wild))
 }
 
-/// Whether `name` matches `pattern`: `*` matches any characters, `?` one.
+/// True if `name` matches `pattern`: `*` matches any characters, `?` one.
 pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
@@ -32,7 +32,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     pattern.iter().skip(p).all(|rest| *rest == '*')
 }
 
-/// Whether a name can match both patterns.
+/// True if a name can match both patterns.
 pub fn have_common(one: &str, other: &str) -> bool {
     let other: Vec<char> = other.chars().collect();
     // whether the rest of `one` and the rest of `other` from each position on can match the same text

@@ -358,7 +358,7 @@ impl Publisher {
         }
     }
 
-    /// Whether it still is the publisher.
+    /// True if it still is the publisher.
     fn is_current(&self, state: &State) -> bool {
         state.publisher.as_ref().is_some_and(|occupant| Arc::ptr_eq(&occupant.who, &self.who))
     }
@@ -450,7 +450,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Whether viewers may begin at the frame.
+    /// True if viewers may begin at the frame.
     fn is_start(&self, frame: &Frame) -> bool {
         frame.key && (frame.kind == Kind::Video && frame.track == 0 || !self.tracks.has_video())
     }

@@ -36,7 +36,7 @@ pub(super) struct Slot {
     pub(super) item: Item,
     /// Decode time in milliseconds.
     pub(super) at: Ticks,
-    /// Whether a viewer may begin here.
+    /// True if a viewer may begin here.
     pub(super) start: bool,
     /// Pictures before it were lost.
     pub(super) gap: bool,
@@ -187,7 +187,7 @@ impl Ring {
         self.arrivals.as_ref().map(|arrivals| arrivals.newest)
     }
 
-    /// Whether the ring has no slot.
+    /// True if the ring has no slot.
     pub(super) fn is_empty(&self) -> bool {
         self.head == self.tail
     }

@@ -33,7 +33,7 @@ impl SessionId {
         format!("{}{}", self.kind, self.number)
     }
 
-    /// Whether a text is this id, as in `RTMPPUBSUB1`.
+    /// True if a text is this id, as in `RTMPPUBSUB1`.
     pub fn is_written(&self, text: &str) -> bool {
         text == self.text()
     }

@@ -31,7 +31,7 @@ pub(super) struct State {
     pub(super) tracks: Arc<Tracks>,
     /// The first number at which viewers may begin: before it, other decoder records applied.
     pub(super) epoch: Seq,
-    /// Whether the kinds of the stream's tracks are known.
+    /// True if the kinds of the stream's tracks are known.
     pub(super) settled: bool,
     /// The number of the slot that announced the tracks of a returned publisher, until their kinds are known.
     pub(super) returned: Option<Seq>,
@@ -141,7 +141,7 @@ impl Stream {
         &self.account
     }
 
-    /// Whether the stream has a publisher.
+    /// True if the stream has a publisher.
     pub fn is_live(&self) -> bool {
         self.lock().publisher.is_some()
     }
@@ -156,7 +156,7 @@ impl Stream {
         self.lock().publisher.as_ref().and_then(|occupant| occupant.ticket)
     }
 
-    /// Whether a new viewer can begin. If not, an event follows once it can.
+    /// True if a new viewer can begin. If not, an event follows once it can.
     pub fn is_open(&self) -> bool {
         let mut state = self.lock();
         let is_open = state.start().is_some();
@@ -164,12 +164,12 @@ impl Stream {
         is_open
     }
 
-    /// Whether the stream has viewers, waiting ones included.
+    /// True if the stream has viewers, waiting ones included.
     pub fn is_watched(&self) -> bool {
         self.lock().is_watched()
     }
 
-    /// Whether the stream has a publisher or viewers, waiting ones included.
+    /// True if the stream has a publisher or viewers, waiting ones included.
     pub fn is_used(&self) -> bool {
         let state = self.lock();
         state.publisher.is_some() || state.is_watched()
@@ -200,18 +200,18 @@ impl Stream {
         true
     }
 
-    /// Whether it counts against `streams.max`: it has a publisher or frames.
+    /// True if it counts against `streams.max`: it has a publisher or frames.
     pub(super) fn is_occupied(&self) -> bool {
         let state = self.lock();
         state.publisher.is_some() || !state.ring.is_empty()
     }
 
-    /// Whether its publisher is logged for debugging only, because there are many.
+    /// True if its publisher is logged for debugging only, because there are many.
     pub fn is_hushed(&self) -> bool {
         self.lock().hushed
     }
 
-    /// Whether it was not used for `resume`.
+    /// True if it was not used for `resume`.
     pub(super) fn is_idle(&self, now: Instant, resume: Duration) -> bool {
         let state = self.lock();
         let published = state.ring.head() > 0;
@@ -270,7 +270,7 @@ impl State {
         Ok(())
     }
 
-    /// Whether half of the ring's memory is used.
+    /// True if half of the ring's memory is used.
     pub(super) fn is_filling(&self, account: &Account, limits: &Limits) -> bool {
         self.cost() >= account.limit().saturating_sub(limits.max_frame) / 2
     }
@@ -367,7 +367,7 @@ impl State {
         Ok(())
     }
 
-    /// Whether the stream has viewers, waiting ones included.
+    /// True if the stream has viewers, waiting ones included.
     pub(super) fn is_watched(&self) -> bool {
         self.viewers.iter().any(|waiter| waiter.taken)
     }
@@ -583,7 +583,7 @@ impl State {
         }
     }
 
-    /// Whether the one in `seat` has a place among the viewers.
+    /// True if the one in `seat` has a place among the viewers.
     pub(super) fn has_place(&self, seat: usize) -> bool {
         self.viewers.get(seat).is_some_and(|waiter| !waiter.is_guest && waiter.dismissed != Some(Dismissal::GaveWay))
     }

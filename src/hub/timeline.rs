@@ -31,7 +31,7 @@ pub(super) struct Timeline {
     newest: Option<(i64, Instant)>,
     /// No track begins before this: it is the end of the last publisher or of silence.
     floor: i64,
-    /// Whether it was logged that tracks begin apart.
+    /// True if it was logged that tracks begin apart.
     said: bool,
 }
 

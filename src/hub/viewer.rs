@@ -23,7 +23,7 @@ pub struct Viewer {
     seat: usize,
     cursor: Cursor,
     oldest: bool,
-    /// Whether a part of a unit may be dropped.
+    /// True if a part of a unit may be dropped.
     cuts: bool,
     /// Units are skipped until one at which a viewer may begin.
     opening: bool,
@@ -33,7 +33,7 @@ pub struct Viewer {
     sent: u64,
     /// All bytes sent.
     moved: u64,
-    /// Whether bytes were sent since the last `poll_pressed`.
+    /// True if bytes were sent since the last `poll_pressed`.
     progressed: bool,
     /// The stream knows of the batch that is being sent.
     holds: bool,
@@ -160,7 +160,7 @@ impl Viewer {
         state.dismissal(self.seat).map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Whether the viewer is dismissed.
+    /// True if the viewer is dismissed.
     pub fn is_dismissed(&self) -> bool {
         self.stream.lock().dismissal(self.seat).is_some()
     }
@@ -265,13 +265,13 @@ impl Viewer {
         if is_nothing { Poll::Pending } else { Poll::Ready(next) }
     }
 
-    /// Whether the last `poll_next` took all units. The task is woken for more, and need not call before, unless it has
+    /// True if the last `poll_next` took all units. The task is woken for more, and need not call before, unless it has
     /// called `poll_pressed` since.
     pub fn is_waiting(&self) -> bool {
         self.waits
     }
 
-    /// Whether units before the last ones from `poll_next` were missed by this viewer.
+    /// True if units before the last ones from `poll_next` were missed by this viewer.
     pub fn take_gap(&mut self) -> bool {
         std::mem::take(&mut self.gap)
     }
@@ -421,7 +421,7 @@ impl Viewer {
         (!fits).then_some(Next::Head)
     }
 
-    /// Whether this viewer has to wait until the tracks of a returned publisher are known: otherwise it would end
+    /// True if this viewer has to wait until the tracks of a returned publisher are known: otherwise it would end
     /// because a track seems to be missing.
     fn is_early(&self, state: &State) -> bool {
         let Some(returned) = state.returned else { return false };

@@ -70,14 +70,14 @@ impl Hub {
 }
 
 impl Guest {
-    /// Whether it has to go; wakes the task when that may have changed.
+    /// True if it has to go; wakes the task when that may have changed.
     pub fn poll_dismissed(&self, cx: &Context<'_>) -> bool {
         let mut state = self.stream.lock();
         state.wait(self.seat, false, cx);
         state.dismissal(self.seat).is_some()
     }
 
-    /// Whether the stream is published now; wakes the task once it is.
+    /// True if the stream is published now; wakes the task once it is.
     pub fn poll_live(&self, cx: &Context<'_>) -> bool {
         let mut state = self.stream.lock();
         state.wait(self.seat, true, cx);

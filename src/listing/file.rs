@@ -26,7 +26,7 @@ pub fn make(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether an error means that the existing file cannot be used, because it is not a regular file or access is
+/// True if an error means that the existing file cannot be used, because it is not a regular file or access is
 /// denied. Other errors may be temporary: a card may fail to read once.
 pub fn is_useless(path: &Path, error: &io::Error) -> bool {
     match fs::symlink_metadata(path) {

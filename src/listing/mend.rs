@@ -21,11 +21,11 @@ pub struct Segments<'a> {
     pub folder: &'a Path,
     /// The name of the stream.
     pub stream: &'a str,
-    /// Whether writes are synced to the disk.
+    /// True if writes are synced to the disk.
     pub sync: bool,
     /// Deletes a file if it is empty; true if it did.
     pub remove_empty: &'a dyn Fn(&Path) -> bool,
-    /// Whether a segment is not complete yet.
+    /// True if a segment is not complete yet.
     pub is_busy: &'a dyn Fn(&Path) -> bool,
 }
 

@@ -58,7 +58,7 @@ impl Sums {
         }
     }
 
-    /// Whether the list and the folder differ in the part of this name.
+    /// True if the list and the folder differ in the part of this name.
     pub fn differ(&self, name: &str) -> bool {
         self.0.get(part_of(hash(name))).is_some_and(|part| part.difference != 0)
     }
@@ -83,7 +83,7 @@ impl Known<'_> {
         self.parts.clone()
     }
 
-    /// Whether a name belongs to these parts.
+    /// True if a name belongs to these parts.
     pub fn covers(&self, name: &str) -> bool {
         self.parts.contains(&part_of(hash(name))) && self.sums.differ(name)
     }
@@ -115,12 +115,12 @@ impl Known<'_> {
         found.map(|hash| *hash |= SEEN).is_some()
     }
 
-    /// Whether a name is listed but not in the folder.
+    /// True if a name is listed but not in the folder.
     pub fn is_missing(&self, name: &str) -> bool {
         self.find(name).and_then(|at| self.hashes.get(at)).is_some_and(|hash| hash & SEEN == 0)
     }
 
-    /// Whether any listed name is not in the folder.
+    /// True if any listed name is not in the folder.
     pub fn are_missing(&self) -> bool {
         self.hashes.iter().any(|hash| hash & SEEN == 0)
     }

@@ -197,7 +197,7 @@ fn timescales_of(path: &Path) -> Option<Vec<u32>> {
     fragments::timescales(path).ok().map(Vec::from)
 }
 
-/// Whether a segment is the next in the session of the last one.
+/// True if a segment is the next in the session of the last one.
 fn continues(last: Option<Option<Order>>, next: Option<Order>) -> bool {
     matches!((last, next), (Some(Some((_, last))), Some((_, next))) if next == last.wrapping_add(1) && next > 0)
 }

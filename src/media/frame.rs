@@ -17,7 +17,7 @@ pub struct Frame {
     pub kind: Kind,
     /// The index of the track among those of its kind.
     pub track: u8,
-    /// Whether decoding can begin here; always true for audio.
+    /// True if decoding can begin here; always true for audio.
     pub key: bool,
     /// The coded bytes. A ring keeps them for many viewers, so they must be charged to an account: uncharged bytes
     /// cannot be converted to `Paid`. `hub::Publisher::paid` makes it of any bytes.

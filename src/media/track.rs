@@ -44,7 +44,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// Whether it is a video or an audio codec.
+    /// The kind of the codec: video or audio.
     pub fn kind(self) -> Kind {
         match self {
             Self::H264 | Self::H265 | Self::Av1 | Self::Vp8 | Self::Vp9 | Self::Mjpeg => Kind::Video,
@@ -73,7 +73,7 @@ impl Codec {
         }
     }
 
-    /// Whether frames are length-prefixed NAL units.
+    /// True if frames are length-prefixed NAL units.
     pub fn is_nal(self) -> bool {
         matches!(self, Self::H264 | Self::H265)
     }
@@ -205,12 +205,12 @@ impl Tracks {
         self.find(kind, 0).or_else(|| self.list.iter().find(|track| track.codec.kind() == kind))
     }
 
-    /// Whether there is a video track.
+    /// True if there is a video track.
     pub fn has_video(&self) -> bool {
         self.first(Kind::Video).is_some()
     }
 
-    /// Whether there is an audio track.
+    /// True if there is an audio track.
     pub fn has_audio(&self) -> bool {
         self.first(Kind::Audio).is_some()
     }
@@ -220,7 +220,7 @@ impl Tracks {
         self.list.iter()
     }
 
-    /// Whether there is no track.
+    /// True if there is no track.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -239,12 +239,12 @@ impl TrackSet {
         Self(1 << place)
     }
 
-    /// Whether the set is empty.
+    /// True if the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether the sets have a track in common.
+    /// True if the sets have a track in common.
     pub fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

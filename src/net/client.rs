@@ -36,7 +36,7 @@ impl Client {
         Self { address: (Ipv4Addr::LOCALHOST, 0).into(), via: Via::Socket }
     }
 
-    /// Whether it is on this machine.
+    /// True if it is on this machine.
     pub fn is_here(self) -> bool {
         match self.via {
             Via::Network => self.address.ip().to_canonical().is_loopback(),
@@ -45,7 +45,7 @@ impl Client {
         }
     }
 
-    /// Whether it is a proxy of `trusted`, which may say for whom it speaks.
+    /// True if it is a proxy of `trusted`, which may say for whom it speaks.
     pub fn is_one_of(self, trusted: &[Network]) -> bool {
         self.via != Via::Socket && trusted.iter().any(|network| network.contains(self.address.ip()))
     }

@@ -159,12 +159,12 @@ impl Conn {
         (self.client, self.seat) = (client, Some(seat));
     }
 
-    /// Whether it is under TLS.
+    /// True if it is under TLS.
     pub fn is_under_tls(&self) -> bool {
         self.tls.is_some()
     }
 
-    /// Whether the input ended without the peer's close: under TLS a third party can cut a connection.
+    /// True if the input ended without the peer's close: under TLS a third party can cut a connection.
     pub fn is_cut(&mut self) -> bool {
         self.tls.as_mut().is_some_and(|tls| tls.is_cut())
     }

@@ -48,7 +48,7 @@ impl Gate {
         self.0.open.load(Relaxed)
     }
 
-    /// Whether the next connection finds no place.
+    /// True if the next connection finds no place.
     pub fn is_full(&self) -> bool {
         self.open() >= self.0.limit
     }
@@ -96,7 +96,7 @@ pub fn bind(address: SocketAddr, sizes: SocketSizes) -> io::Result<TcpListener> 
     Ok(socket.into())
 }
 
-/// Whether `bind` would get its address now. Nothing listens there meanwhile: no connection arrives, and another
+/// Tells if `bind` would get its address now. Nothing listens there meanwhile: no connection arrives, and another
 /// program may take the address.
 pub fn try_address(address: SocketAddr) -> io::Result<()> {
     bind_socket(address).map(drop)

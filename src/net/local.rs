@@ -41,7 +41,7 @@ pub fn bind_local(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     Ok((socket.into(), file))
 }
 
-/// Whether nothing is at `path`; false if it is the socket of a server that has ended.
+/// True if nothing is at `path`; false if it is the socket of a server that has ended.
 ///
 /// # Errors
 /// A server listens there, or something else than a socket is there.

@@ -12,7 +12,7 @@ pub struct Network(IpAddr, u8);
 pub struct InvalidNetwork;
 
 impl Network {
-    /// Whether an address is in it. IPv4 addresses are, however a socket writes them.
+    /// True if an address is in it. IPv4 addresses are, however a socket writes them.
     pub fn contains(self, address: IpAddr) -> bool {
         match (self.0, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {

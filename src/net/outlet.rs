@@ -133,7 +133,7 @@ impl Outlet {
         outlet
     }
 
-    /// Whether [`cut`](Self::cut) is possible.
+    /// True if [`cut`](Self::cut) is possible.
     pub fn is_in_packets(&self) -> bool {
         matches!(self.framing, Framing::Packets(_) | Framing::Piece(_))
     }
@@ -143,7 +143,7 @@ impl Outlet {
         self.len
     }
 
-    /// Whether everything was sent.
+    /// True if everything was sent.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -187,7 +187,7 @@ impl Drop for Share {
 /// The customers for whom a scarce place is taken: the publisher, and the client that asks.
 pub type Takers = [Option<u128>; 2];
 
-/// Whether a place of `takers` is passed on to `others`, for whom none is free: one customer of `takers` has more than
+/// True if a place of `takers` is passed on to `others`, for whom none is free: one customer of `takers` has more than
 /// `most` of `all`. A customer does not lose a place to itself.
 pub fn goes_to(others: &Takers, takers: &Takers, all: &[Takers], most: usize) -> bool {
     let has = |one| all.iter().filter(|takers| takers.contains(&Some(one))).count();

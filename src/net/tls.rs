@@ -71,7 +71,7 @@ impl Tls {
         }
     }
 
-    /// Whether the connection ended without the peer's close_notify, so that a third party may have cut it. RFC 8446
+    /// True if the connection ended without the peer's close_notify, so that a third party may have cut it. RFC 8446
     /// section 6.1.
     pub(super) fn is_cut(&mut self) -> bool {
         !self.state.process_new_packets().is_ok_and(|state| state.peer_has_closed())
@@ -96,12 +96,12 @@ impl Tls {
         }
     }
 
-    /// Whether the handshake is not complete.
+    /// True if the handshake is not complete.
     pub(super) fn is_handshaking(&self) -> bool {
         self.state.is_handshaking()
     }
 
-    /// Whether bytes wait to be written to the socket.
+    /// True if bytes wait to be written to the socket.
     pub(super) fn is_full(&self) -> bool {
         self.state.wants_write()
     }

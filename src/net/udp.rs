@@ -222,7 +222,7 @@ const ORDER: [u8; CHANNELS] = [1, 3, 0, 2];
 type Row<'a> = [[IoSlice<'a>; 2]; MAX_BATCH];
 
 impl Datagrams {
-    /// Whether everything was sent.
+    /// True if everything was sent.
     pub fn is_empty(&self) -> bool {
         self.units.is_empty()
     }

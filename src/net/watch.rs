@@ -88,7 +88,7 @@ impl Watch {
         self.lock().iter().filter_map(Weak::upgrade).for_each(|entry| entry.shut(SHUTDOWN));
     }
 
-    /// Whether the server stops, so that nothing new may begin.
+    /// True if the server stops, so that nothing new may begin.
     pub fn stops(&self) -> bool {
         self.running.0.is_closed()
     }

@@ -66,7 +66,7 @@ impl AdobeLogin {
         (before.trim_end_matches(['?', '&']), Some(login))
     }
 
-    /// Whether the name is one that a description can repeat.
+    /// True if the name is one that a description can repeat.
     pub fn has_fit_name(&self) -> bool {
         let is_fit = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'[' | b']' | b'?');
         (1..=MAX_NAME).contains(&self.user.len()) && self.user.bytes().all(is_fit)

@@ -143,7 +143,7 @@ impl Credentials {
     }
 }
 
-/// Whether two texts are equal. It compares hashes, so that the time does not reveal the length either.
+/// Tells if two texts are equal. It compares hashes, so that the time does not reveal the length either.
 pub(super) fn is_same(one: &str, other: &str) -> Choice {
     Sha256::digest(one).ct_eq(&Sha256::digest(other))
 }

@@ -63,12 +63,12 @@ impl Url {
         self.port.unwrap_or_else(|| self.scheme().map_or(0, |scheme| scheme.port))
     }
 
-    /// Whether the scheme uses TLS.
+    /// True if the scheme uses TLS.
     pub fn is_tls(&self) -> bool {
         self.scheme().is_some_and(|scheme| scheme.tls)
     }
 
-    /// Whether both URLs have the same scheme, host and port, so that the same credentials may be sent. RFC 6454
+    /// True if both URLs have the same scheme, host and port, so that the same credentials may be sent. RFC 6454
     /// section 5.
     pub fn is_of_origin(&self, other: &Self) -> bool {
         self.scheme == other.scheme
@@ -76,7 +76,7 @@ impl Url {
             && self.server_port() == other.server_port()
     }
 
-    /// Whether it is the URL of a file.
+    /// True if it is the URL of a file.
     pub fn is_file(&self) -> bool {
         self.scheme() == Some(&FILE)
     }

@@ -89,12 +89,12 @@ impl Url {
         Self { path, ..self.clone() }
     }
 
-    /// Whether the path may contain the end of a password: then the host may be a part of it too, and is not shown.
+    /// True if the path may contain the end of a password: then the host may be a part of it too, and is not shown.
     pub fn may_cut_password(&self) -> bool {
         !self.is_file() && self.path.contains('@')
     }
 
-    /// Whether the path probably contains the end of a password, and not only an `@` of its own.
+    /// True if the path probably contains the end of a password, and not only an `@` of its own.
     pub fn probably_cuts_password(&self) -> bool {
         let (before_query, _) = self.path.split_once('?').unwrap_or((&self.path, ""));
         let end = if before_query.is_empty() { &self.path } else { before_query };
@@ -186,7 +186,7 @@ const BASIC: &str = ";AUTH=BASIC";
 /// The maximum number of characters of a URL that are logged.
 const MAX_LOGGED: usize = 200;
 
-/// Whether the text before the `@` at `at` begins like `user:password` and not like `host:port`.
+/// True if the text before the `@` at `at` begins like `user:password` and not like `host:port`.
 fn looks_like_password(rest: &str, at: usize) -> bool {
     let before = rest.split_at(at).0;
     let after_colon = before.split_once(':').map_or("", |(_, after)| after);

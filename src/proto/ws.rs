@@ -64,7 +64,7 @@ impl Server {
         let _ = self.send(Control::Ping, &[]);
     }
 
-    /// Whether the last part of a data frame was passed on.
+    /// True if the last part of a data frame was passed on.
     pub fn is_between(&self) -> bool {
         self.left == 0
     }

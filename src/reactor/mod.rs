@@ -39,9 +39,9 @@ struct Reactor {
     epoll: OwnedFd,
     /// A write to it ends a wait.
     alarm: OwnedFd,
-    /// Whether the thread waits, or is about to.
+    /// Tells if the thread waits, or is about to.
     waits: AtomicBool,
-    /// Whether there is work besides sockets and timers.
+    /// Tells if there is work besides sockets and timers.
     woken: AtomicBool,
     sources: Mutex<Sources>,
     timers: Mutex<Timers>,
@@ -82,7 +82,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// The time during which this thread drives its reactor.
 struct Driven {
     reactor: Arc<Reactor>,
-    /// Whether it is within another such time.
+    /// True if it is within another such time.
     is_nested: bool,
 }
 

@@ -186,9 +186,9 @@ enum Way {
 
 #[derive(Default)]
 struct Direction {
-    /// Whether the kernel reports changes: from the first wait until a change for which no task waits.
+    /// True if the kernel reports changes: from the first wait until a change for which no task waits.
     reported: bool,
-    /// Whether there was a change that was not passed to a task.
+    /// True if there was a change that was not passed to a task.
     changed: bool,
     waits: Option<Waker>,
 }

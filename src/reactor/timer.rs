@@ -104,7 +104,7 @@ impl Timers {
 }
 
 impl Place {
-    /// Whether this task will be woken by it.
+    /// True if this task will be woken by it.
     fn waits_for(&self, cx: &Context<'_>) -> bool {
         lock(&self.reactor.timers).waiting.get(&self.key).is_some_and(|waker| waker.will_wake(cx.waker()))
     }

@@ -162,7 +162,7 @@ impl Disks {
         self.0.retain(|disk| !disk.is_done());
     }
 
-    /// Whether all threads have received the rules, and no disk is to be removed.
+    /// True if all threads have received the rules, and no disk is to be removed.
     pub(super) fn are_settled(&self) -> bool {
         self.0.iter().all(|disk| !disk.changed && !disk.folders.is_empty())
     }
@@ -180,7 +180,7 @@ impl Device {
 }
 
 impl Disk {
-    /// Whether the rule's folder is on this disk, by its path in the configuration.
+    /// True if the rule's folder is on this disk, by its path in the configuration.
     fn has(&self, rule: &Record) -> bool {
         self.folders.iter().any(|folder| folder == Path::new(&rule.path))
     }
@@ -223,7 +223,7 @@ impl Disk {
         }
     }
 
-    /// Whether a thread is long at one job, or has not applied the last rules.
+    /// True if a thread is long at one job, or has not applied the last rules.
     fn lags(&self) -> bool {
         self.queue.busy() > SLOW_JOB || !self.has_applied()
     }
@@ -244,7 +244,7 @@ impl Disk {
         }
     }
 
-    /// Whether the disk has no rules, and both threads have done all jobs.
+    /// True if the disk has no rules, and both threads have done all jobs.
     fn is_done(&self) -> bool {
         self.folders.is_empty() && !self.changed && self.has_applied()
     }

@@ -51,7 +51,7 @@ impl<'a> Known<'a> {
         Some(Self { stream, begun, number, is_segment, extension })
     }
 
-    /// Whether the recording belongs to the rule.
+    /// True if the recording belongs to the rule.
     pub(super) fn is_of(&self, rule: &Record) -> bool {
         let layout = FileLayout::of(rule.format);
         layout.is_segments() == self.is_segment
@@ -93,7 +93,7 @@ impl Folder {
         &self.home.path
     }
 
-    /// Whether both folders get the same recordings, even if they are kept differently.
+    /// True if both folders get the same recordings, even if they are kept differently.
     pub(super) fn writes_as(&self, other: &Self) -> bool {
         let has = |rule: &Arc<Record>| other.rules.iter().any(|other| rule.goes_on_from(other));
         self.rules.len() == other.rules.len() && self.rules.iter().all(has)
@@ -159,7 +159,7 @@ impl Folder {
             && fs::remove_file(path).is_ok()
     }
 
-    /// Whether the folder can contain recordings. If its card is missing, the directory under the mount point does
+    /// True if the folder can contain recordings. If its card is missing, the directory under the mount point does
     /// not count.
     pub(super) fn is_there(&self) -> bool {
         self.path().is_dir() && self.rules.iter().all(|rule| !rule.mounted || is_mounted(self.path()).unwrap_or(false))
@@ -180,7 +180,7 @@ impl Busy {
     }
 }
 
-/// Whether the folder is on another file system than its parent.
+/// True if the folder is on another file system than its parent.
 pub(super) fn is_mounted(path: &Path) -> io::Result<bool> {
     let around = path.parent().unwrap_or(path);
     Ok(fs::metadata(path)?.dev() != fs::metadata(around)?.dev())

@@ -16,7 +16,7 @@ use crate::listing::{self, FAULTS};
 #[derive(Debug)]
 pub(super) struct Index {
     folder: PathBuf,
-    /// Whether writes are synced to the disk.
+    /// True if writes are synced to the disk.
     sync: bool,
 }
 
@@ -58,17 +58,17 @@ impl Index {
         Self { folder: folder.into(), sync }
     }
 
-    /// Whether writes are synced to the disk.
+    /// True if writes are synced to the disk.
     pub(super) fn syncs(&self) -> bool {
         self.sync
     }
 
-    /// Whether the index exists and can be read.
+    /// True if the index exists and can be read.
     pub(super) fn is_readable(&self) -> bool {
         self.open(OpenOptions::new().read(true)).is_ok()
     }
 
-    /// Whether the index exists and can be read and written.
+    /// True if the index exists and can be read and written.
     pub(super) fn is_usable(&self) -> bool {
         self.open(OpenOptions::new().read(true).write(true)).is_ok()
     }

@@ -200,7 +200,7 @@ impl Keeper {
         Err(ErrorKind::Interrupted.into())
     }
 
-    /// Whether a file was created in a folder that is not known yet, because a card or a link appeared since the
+    /// True if a file was created in a folder that is not known yet, because a card or a link appeared since the
     /// last check.
     fn is_elsewhere(&self, news: &Message) -> bool {
         let Message::Opened { path, rule, .. } = news else { return false };

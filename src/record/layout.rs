@@ -28,7 +28,7 @@ impl FileLayout {
         self.form().extension
     }
 
-    /// Whether files are segments in a folder of the stream, with a playlist.
+    /// True if files are segments in a folder of the stream, with a playlist.
     pub(super) fn is_segments(self) -> bool {
         self.0 == FileFormat::Hls
     }
@@ -38,7 +38,7 @@ impl FileLayout {
         (self.recorded().begin)(tracks)
     }
 
-    /// Whether `rebase` changes units.
+    /// True if `rebase` changes units.
     pub(super) fn rebases(self) -> bool {
         self.recorded().rebase.is_some()
     }

@@ -272,7 +272,7 @@ impl State {
         Some(())
     }
 
-    /// Whether a further recording may begin or wait; each has the limit `recording.max`.
+    /// True if a further recording may begin or wait; each has the limit `recording.max`.
     fn has_place(&self, core: &Core, name: &Name, is_like: impl Fn(&Running) -> bool) -> Option<()> {
         let is_full = self.sessions.iter().filter(|one| is_like(one)).count() >= core.config().recording.max;
         if is_full {
@@ -316,13 +316,13 @@ impl State {
 }
 
 impl Running {
-    /// Whether it is being written.
+    /// True if it is being written.
     fn writes(&self) -> bool {
         self.task.is_some() && self.recording.has_session()
     }
 }
 
-/// Whether the rule's card is missing.
+/// True if the rule's card is missing.
 fn is_out(rule: &Record) -> bool {
     rule.mounted && !may_be_mounted(Path::new(&rule.path))
 }

@@ -98,7 +98,7 @@ impl Recording {
         self.recorded.ends();
     }
 
-    /// Whether a session writes it.
+    /// True if a session writes it.
     pub(super) fn has_session(&self) -> bool {
         self.lock().sessions > 0
     }
@@ -143,7 +143,7 @@ impl Recording {
         self.tell(log::Level::Warn, &self.lock().who, said);
     }
 
-    /// Whether writing fails now.
+    /// True if writing fails now.
     pub(super) fn fails(&self) -> bool {
         self.lock().trouble.is_some()
     }

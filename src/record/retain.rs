@@ -57,7 +57,7 @@ pub(super) struct Done {
     pub(super) more: bool,
 }
 
-/// Whether the rule deletes nothing.
+/// True if the rule deletes nothing.
 pub(super) fn keeps_all(rule: &Record) -> bool {
     rule.keep_size.0 == 0 && rule.keep_total.0 == 0 && rule.keep_age.0.is_zero() && rule.keep_free.0 == 0
 }
@@ -201,7 +201,7 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// Whether a recording ended too long ago, by the date of its file.
+/// True if a recording ended too long ago, by the date of its file.
 fn is_too_old(rule: &Record, now: Duration, begun: u64, path: &Path) -> bool {
     let is_old = |time: Duration| now.saturating_sub(time) > rule.keep_age.0;
     let ended = || match fs::metadata(path).and_then(|about| about.modified()) {

@@ -151,7 +151,7 @@ impl Session {
         }
     }
 
-    /// Whether a unit with which a file can begin must begin another file.
+    /// True if a unit with which a file can begin must begin another file.
     fn is_due(&self, unit: &Unit) -> bool {
         let Some(file) = &self.file else { return true };
         let Recording { rule, layout, .. } = &*self.recording;

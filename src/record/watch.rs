@@ -74,7 +74,7 @@ impl State {
 }
 
 impl Running {
-    /// Whether it waits for its card, or fails and may be without one.
+    /// True if it waits for its card, or fails and may be without one.
     fn needs_card(&self) -> bool {
         self.task.is_none() || self.rule.mounted && self.recording.fails()
     }

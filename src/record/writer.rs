@@ -276,7 +276,7 @@ impl Writer {
 }
 
 impl Open {
-    /// Whether the file was deleted from its folder.
+    /// True if the file was deleted from its folder.
     fn is_deleted(&self) -> bool {
         self.file.metadata().is_ok_and(|about| about.nlink() == 0)
     }

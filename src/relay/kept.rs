@@ -207,7 +207,7 @@ fn push_new(direction: Direction, core: &Arc<Core>, push: &Push, pushed: &Pushed
     }
 }
 
-/// Whether a pattern's session with a stream is logged. The log has a limit per publisher, so that a publisher with
+/// True if a pattern's session with a stream is logged. The log has a limit per publisher, so that a publisher with
 /// ever new names cannot crowd out other lines.
 pub(super) fn is_news(core: &Core, name: &Name) -> bool {
     let peer = core.hub.find(name).and_then(|stream| stream.publisher_peer());

@@ -294,7 +294,7 @@ impl RelayJob {
         self.who = who;
     }
 
-    /// Whether a session should begin. A pull on demand needs viewers and no other publisher; other pulls need no
+    /// True if a session should begin. A pull on demand needs viewers and no other publisher; other pulls need no
     /// other publisher; a push needs a stream that can be joined.
     fn is_wanted(&self, direction: Direction) -> bool {
         match direction {
@@ -310,12 +310,12 @@ impl RelayJob {
         if self.is_live() { Err(Close::refused(Refused::Taken)) } else { Ok(()) }
     }
 
-    /// Whether the stream has a publisher.
+    /// True if the stream has a publisher.
     fn is_live(&self) -> bool {
         self.core.hub.find(&self.name).is_some_and(|stream| stream.is_live())
     }
 
-    /// Whether the stream has viewers.
+    /// True if the stream has viewers.
     fn is_watched(&self) -> bool {
         self.core.hub.find(&self.name).is_some_and(|stream| stream.is_watched())
     }

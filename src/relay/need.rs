@@ -10,7 +10,7 @@ use crate::net::Deadline;
 /// The time after which a session ends if its stream has no viewers, or no publisher.
 pub const UNNEEDED_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Whether a stream has not needed its session for too long.
+/// Tells if a stream has not needed its session for too long.
 #[derive(Default)]
 pub struct Need {
     since: Option<Instant>,
@@ -41,7 +41,7 @@ impl Need {
     }
 }
 
-/// Whether a stream has a publisher, by its events.
+/// Tells if a stream has a publisher, by its events.
 pub struct Presence {
     events: Reader,
     is_live: bool,
@@ -54,7 +54,7 @@ impl Presence {
         Self { events, is_live: job.is_live() }
     }
 
-    /// Whether the stream has a publisher; the task is woken by its next event.
+    /// True if the stream has a publisher; the task is woken by its next event.
     pub fn poll_live(&mut self, cx: &Context<'_>, job: &RelayJob) -> bool {
         while self.events.poll_news(cx).is_ready() {
             self.is_live = job.is_live();

@@ -157,7 +157,7 @@ impl Pull {
     }
 }
 
-/// Whether the server sent media, even if it was lost.
+/// True if the server sent media, even if it was lost.
 fn is_media(event: &ClientEvent) -> bool {
     match event {
         ClientEvent::Media { body, .. } => !body.is_empty(),

@@ -185,7 +185,7 @@ impl Server {
         self.core.closed(limit, || !self.hls.is_storing()).await;
     }
 
-    /// Whether a connection is closed because the operator refuses its address. Those of this machine are heard, since
+    /// True if a connection is closed because the operator refuses its address. Those of this machine are heard, since
     /// the operator may be there.
     fn turns_away(&self, conn: &Conn) -> bool {
         !conn.client().is_here() && self.core.refuses(conn.peer().ip().to_canonical())

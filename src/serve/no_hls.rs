@@ -20,7 +20,7 @@ impl Hls {
 
     pub(super) fn stop(&self) {}
 
-    /// Whether files of ended streams are not on the disk yet.
+    /// True if files of ended streams are not on the disk yet.
     pub(super) fn is_storing(&self) -> bool {
         false
     }

@@ -16,7 +16,7 @@ impl TlsPorts {
         Self(())
     }
 
-    /// Whether there is a certificate.
+    /// True if there is a certificate.
     pub(super) fn has_identity(&self) -> bool {
         false
     }

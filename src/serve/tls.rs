@@ -37,7 +37,7 @@ impl TlsPorts {
         self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether there is a certificate.
+    /// True if there is a certificate.
     pub(super) fn has_identity(&self) -> bool {
         self.identity().is_some()
     }

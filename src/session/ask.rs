@@ -59,7 +59,7 @@ impl Core {
         Asking { leave: Some(Leave { action: request.action, name: request.name.cloned() }), answer, limit }
     }
 
-    /// Whether a client that uses the API may do something besides, as far as that is known. It counts for nothing, and the
+    /// True if a client that uses the API may do something besides, as far as that is known. It counts for nothing, and the
     /// gatekeeper is asked when it does it.
     #[cfg(feature = "api")]
     pub(crate) fn foretells(&self, request: &Request<'_>) -> bool {
@@ -76,7 +76,7 @@ impl Core {
 }
 
 impl Core {
-    /// Whether the address of a request is not refused. This machine may use the API all the same, so that it can take
+    /// Tells if the address of a request is not refused. This machine may use the API all the same, so that it can take
     /// back what it has said.
     fn admits(&self, request: &Request<'_>) -> Verdict {
         let address = request.peer.ip().to_canonical();

@@ -68,7 +68,7 @@ impl Blacklist {
         self.edits.load(Relaxed)
     }
 
-    /// Whether an address is refused.
+    /// True if an address is refused.
     pub fn has(&self, address: IpAddr, now: Instant) -> bool {
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         rows.get(&address.to_canonical()).is_some_and(|end| *end > now)

@@ -150,7 +150,7 @@ impl Core {
         })
     }
 
-    /// Whether the operator refuses an address.
+    /// True if the operator refuses an address.
     pub fn refuses(&self, address: IpAddr) -> bool {
         self.blacklist.has(address, Instant::now())
     }

@@ -35,7 +35,7 @@ struct Slot {
     left_out: u32,
     /// The last time that omitted lines were logged.
     logged: Option<Instant>,
-    /// Whether several subjects share it.
+    /// True if several subjects share it.
     shared: bool,
 }
 
@@ -57,7 +57,7 @@ impl Default for Flood {
 }
 
 impl Flood {
-    /// Whether a session of this subject is to be logged: each logs several lines, so all peers together are limited
+    /// True if a session of this subject is to be logged: each logs several lines, so all peers together are limited
     /// too.
     pub fn passes_session(&self, subject: Subject) -> bool {
         self.passes_one(SESSIONS, subject)
@@ -77,7 +77,7 @@ impl Flood {
         self.passes_at(kind, subject, PER_PEER, now) && among_all()
     }
 
-    /// Whether a line of this kind about this subject is one of the first `few`.
+    /// True if a line of this kind about this subject is one of the first `few`.
     pub fn passes(&self, kind: &'static str, subject: Subject, few: u32) -> bool {
         self.passes_at(kind, subject.network(), few, Instant::now())
     }

@@ -23,7 +23,7 @@ pub struct Ingest {
     pub publisher: Publisher,
     /// The leave and the session.
     pub grant: Grant,
-    /// Whether a frame has arrived since the last read, or the publisher was just admitted.
+    /// True if a frame has arrived since the last read, or the publisher was just admitted.
     pub active: bool,
     /// The beat after which the next read begins.
     pause: Option<u32>,
@@ -34,7 +34,7 @@ pub struct Ingest {
     losses: u32,
     /// The number of lost messages of script data.
     data_losses: u32,
-    /// Whether the stream has the time of day; from then on it is set once a second.
+    /// True if the stream has the time of day; from then on it is set once a second.
     timed: bool,
     /// The number of frames that are accepted before other tasks get their turn.
     left: usize,
@@ -156,7 +156,7 @@ impl Ingest {
         }
     }
 
-    /// Whether other tasks get their turn before the next frame.
+    /// True if other tasks get their turn before the next frame.
     #[cfg(feature = "rtsp")]
     pub fn is_spent(&self) -> bool {
         self.left == 0

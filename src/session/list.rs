@@ -43,7 +43,7 @@ pub struct Session {
     pub url: Box<str>,
     /// The address of its peer; `None` for sessions of the server itself.
     pub peer: Option<SocketAddr>,
-    /// Whether its peer's connection is under TLS; false for HTTP, whose sessions may use several.
+    /// True if its peer's connection is under TLS; false for HTTP, whose sessions may use several.
     pub tls: bool,
     /// The time of day of its admission.
     pub since: Wall,

@@ -35,7 +35,7 @@ pub struct Company {
     pub publisher: Option<Session>,
     /// The sessions that play it to others: those with a peer, and pushes.
     pub viewers: usize,
-    /// Whether it is written to files.
+    /// True if it is written to files.
     pub is_recorded: bool,
 }
 

@@ -70,7 +70,7 @@ pub struct Told {
     pub bytes: u64,
     /// The number of files.
     pub files: usize,
-    /// Whether it is being written.
+    /// True if it is being written.
     pub is_open: bool,
 }
 
@@ -78,7 +78,7 @@ pub struct Told {
 pub const MOST_TOLD: usize = 100;
 
 impl Question {
-    /// Whether it changes what others are told.
+    /// True if it changes what others are told.
     pub fn deletes(&self) -> bool {
         matches!(self, Self::Delete(..))
     }

@@ -63,7 +63,7 @@ struct Memory {
     told: Option<(Question, Found)>,
     /// The time until which no other question is answered.
     rests: Option<Instant>,
-    /// Whether the disk has not answered, nor received a question since.
+    /// True if the disk has not answered, nor received a question since.
     is_silent: bool,
 }
 
@@ -91,7 +91,7 @@ pub struct Counts {
     pub left_out: usize,
     /// The number of failures of files.
     pub failed: u64,
-    /// Whether it was logged that there is no place for more.
+    /// True if it was logged that there is no place for more.
     full: bool,
 }
 
@@ -122,7 +122,7 @@ impl Recorded {
         list
     }
 
-    /// Whether anything is recorded.
+    /// True if anything is recorded.
     pub fn has_list(&self) -> bool {
         lock(&self.lists).iter().any(|list| list.strong_count() > 0)
     }

@@ -58,7 +58,7 @@ impl Refusal {
         matches!(self, Self::Denied(Denial::Unauthenticated(Lack::Wrong, _)))
     }
 
-    /// Whether the client made no mistake yet: it could not know that credentials are needed, or by which challenge.
+    /// True if the client made no mistake yet: it could not know that credentials are needed, or by which challenge.
     pub fn is_question(self) -> bool {
         matches!(self, Self::Denied(Denial::Unauthenticated(Lack::Missing | Lack::Stale, _)))
     }

@@ -157,7 +157,7 @@ fn configured(config: &Config) -> usize {
 }
 
 impl Relay {
-    /// Whether another relay takes its place: a stream is pulled once, and pushed once to each URL.
+    /// True if another relay takes its place: a stream is pulled once, and pushed once to each URL.
     fn is_same(&self, other: &Self) -> bool {
         self.way == other.way && self.stream == other.stream && (self.way == Way::Pull || self.url == other.url)
     }

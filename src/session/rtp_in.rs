@@ -30,7 +30,7 @@ pub struct RtpIngest {
     reported: Instant,
     /// Bytes that arrived over UDP and were not passed on.
     fresh: usize,
-    /// Whether it has begun.
+    /// True if it has begun.
     recording: bool,
     /// The number of meaningless bytes between packets, as last logged.
     noise: u32,

@@ -140,12 +140,12 @@ impl RtpSender {
         if kind == Kind::Video { video } else { audio }
     }
 
-    /// Whether packets are sent inside the connection.
+    /// True if packets are sent inside the connection.
     pub fn is_over_tcp(&self) -> bool {
         self.paths.iter().any(|path| matches!(path, MediaPath::Interleaved(..)))
     }
 
-    /// Whether packets are sent over UDP.
+    /// True if packets are sent over UDP.
     pub fn is_over_udp(&self) -> bool {
         self.paths.iter().any(|path| matches!(path, MediaPath::Udp { .. }))
     }
@@ -196,12 +196,12 @@ impl RtpSender {
         self.datagrams = Datagrams::default();
     }
 
-    /// Whether all units taken are sent.
+    /// True if all units taken are sent.
     pub fn is_idle(&self) -> bool {
         self.is_between_packets() && self.datagrams.is_empty()
     }
 
-    /// Whether no packet is partly sent on the connection.
+    /// True if no packet is partly sent on the connection.
     pub fn is_between_packets(&self) -> bool {
         self.outlet.is_empty()
     }
@@ -284,7 +284,7 @@ impl RtpSender {
         self.viewer.poll_dismissed(cx).map(sender::sent_away)
     }
 
-    /// Whether the peer has sent a report since the last call.
+    /// True if the peer has sent a report since the last call.
     pub fn is_reported(&self) -> bool {
         let [video, audio] = [&self.paths[0], &self.paths[1]].map(MediaPath::take_reports);
         video || audio

@@ -27,7 +27,7 @@ impl Sender {
         Tail::new(self.viewer, self.outlet, self.grant)
     }
 
-    /// Whether all units taken are sent.
+    /// True if all units taken are sent.
     pub fn is_idle(&self) -> bool {
         self.outlet.is_empty()
     }
@@ -71,7 +71,7 @@ impl Tail {
         Self(Some((viewer, outlet, grant)).filter(|(_, outlet, _)| !outlet.is_empty()))
     }
 
-    /// Whether all of it is sent.
+    /// True if all of it is sent.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }

@@ -62,7 +62,7 @@ impl Switches {
         Ok(())
     }
 
-    /// Whether a rule, whose pattern the stream matches, records it.
+    /// True if a rule, whose pattern the stream matches, records it.
     pub fn wants(&self, rule: &Record, stream: &Name) -> bool {
         match lock(&self.all).get(stream) {
             Some(switch) => *switch == Switch::On,

@@ -22,9 +22,9 @@ pub struct Who {
     id: SessionId,
     stream: Option<Name>,
     peer: Option<SocketAddr>,
-    /// Whether its connection is under TLS.
+    /// True if its connection is under TLS.
     pub(super) tls: bool,
-    /// Whether it is logged: its peer has not begun too many sessions.
+    /// True if it is logged: its peer has not begun too many sessions.
     pub told: bool,
     /// The time at which it began with its stream.
     begun: Option<Instant>,
@@ -89,7 +89,7 @@ impl Who {
         if self.told { log::Level::Info } else { log::Level::Debug }
     }
 
-    /// Whether it has begun with its stream and not ended.
+    /// True if it has begun with its stream and not ended.
     pub fn has_begun(&self) -> bool {
         self.begun.is_some()
     }

@@ -28,7 +28,7 @@ impl<'a> Json<'a> {
         found.next().is_none().then_some(value)
     }
 
-    /// Whether it is an object with a field of this name, once or more often.
+    /// True if it is an object with a field of this name, once or more often.
     pub fn has(self, name: &str) -> bool {
         self.fields().any(|(own, _)| own == name)
     }
@@ -65,12 +65,12 @@ impl<'a> Json<'a> {
         is_number.then(|| self.0.parse().ok()).flatten()
     }
 
-    /// Whether it is `true`.
+    /// True if it is `true`.
     pub fn is_true(self) -> bool {
         self.0 == "true"
     }
 
-    /// Whether it is an object.
+    /// True if it is an object.
     pub fn is_object(self) -> bool {
         self.0.starts_with('{')
     }

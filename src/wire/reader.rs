@@ -24,7 +24,7 @@ impl<'a> Reader<'a> {
         self.rest.len()
     }
 
-    /// Whether everything was read.
+    /// True if everything was read.
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }

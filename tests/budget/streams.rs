@@ -58,7 +58,7 @@ impl Seat {
         }
     }
 
-    /// Whether it must let go, as a connection asks while it cannot send.
+    /// True if it must let go, as a connection asks while it cannot send.
     pub fn stays(&mut self) -> bool {
         if self.batch.is_empty() {
             return true;

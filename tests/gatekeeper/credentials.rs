@@ -68,7 +68,7 @@ impl Rtsp {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), head)
     }
 
-    /// Whether the server has closed it: nothing more is answered.
+    /// True if the server has closed it: nothing more is answered.
     fn is_closed(&mut self) -> bool {
         let _ = self.0.write_all(b"OPTIONS * RTSP/1.0\r\nCSeq: 99\r\n\r\n");
         match self.0.read(&mut [0]) {

@@ -48,7 +48,7 @@ impl Steady {
         Self { stop, thread, longest }
     }
 
-    /// Whether every picture has arrived up to now.
+    /// True if every picture has arrived up to now.
     pub fn is_well(&self) -> bool {
         !self.thread.is_finished()
     }

@@ -21,7 +21,7 @@ pub struct Head {
     pub time: u32,
     pub kind: u8,
     pub stream: u32,
-    /// Whether format 3 chunks repeat an extended timestamp.
+    /// True if format 3 chunks repeat an extended timestamp.
     pub repeats: bool,
 }
 

@@ -131,7 +131,7 @@ impl Program {
         self.local.as_ref().expect("this test does not work with a program that runs elsewhere")
     }
 
-    /// Whether it runs elsewhere: who started it there sees to its end and its peak of memory.
+    /// True if it runs elsewhere: who started it there sees to its end and its peak of memory.
     pub fn is_remote(&self) -> bool {
         self.local.is_none()
     }

@@ -17,7 +17,7 @@ pub struct Found {
     pub frames: Vec<Frame>,
     /// Script data and their times.
     pub scripts: Vec<(u32, Vec<u8>)>,
-    /// Whether the FLV header says that there is sound, and pictures.
+    /// Tells if the FLV header says that there is sound, and pictures.
     pub flags: u8,
 }
 

@@ -38,7 +38,7 @@ impl<'a> Said<'a> {
         Self { request, path: links::path(request), user, password, token }
     }
 
-    /// Whether it has shown a user or a token.
+    /// True if it has shown a user or a token.
     pub(super) fn has_credentials(&self) -> bool {
         [self.user, self.password, &*self.token].iter().any(|part| !part.is_empty())
     }

@@ -206,7 +206,7 @@ impl Flight {
         self.landed.0.close();
     }
 
-    /// Whether somebody waits for it besides the queue.
+    /// True if somebody waits for it besides the queue.
     fn is_awaited(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) > 1
     }

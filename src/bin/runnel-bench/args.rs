@@ -44,7 +44,7 @@ play:
 The exit code is 1 if any session was refused or lost.
 ";
 
-/// Whether the sessions publish or play.
+/// The part of the sessions: publish or play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Push,

@@ -67,7 +67,7 @@ impl Target {
         Ok(Self { scheme, sealed, host: host.into(), address, path: path.into() })
     }
 
-    /// Whether it is played by HLS.
+    /// True if it is played by HLS.
     pub fn is_playlist(&self) -> bool {
         self.path.split('?').next().is_some_and(|file| file.ends_with(PLAYLIST))
     }

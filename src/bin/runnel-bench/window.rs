@@ -116,7 +116,7 @@ fn cpu_seconds(who: &[String]) -> Result<f64, Failed> {
 }
 
 impl Report {
-    /// Whether no session was refused or lost.
+    /// True if no session was refused or lost.
     pub fn all_well(&self) -> bool {
         self.refused == 0 && self.tally.borrow().lost == 0
     }

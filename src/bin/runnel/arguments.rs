@@ -195,7 +195,7 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// Whether an unknown argument is probably the file of the configuration.
+/// True if an unknown argument is probably the file of the configuration.
 fn is_file(arg: &OsStr) -> bool {
     let arg = arg.to_string_lossy();
     !arg.starts_with('-') || ["-c", "--config="].iter().any(|option| arg.starts_with(option))

@@ -76,12 +76,12 @@ impl Style {
         wanted.then_some(row.1)
     }
 
-    /// Whether tags of `track` are written at all.
+    /// True if tags of `track` are written at all.
     pub fn carries(self, track: &Track) -> bool {
         (track.id == 0 || self.all_tracks) && (self.legacy(track).is_some() || fourcc(track.codec).is_some())
     }
 
-    /// Whether tags of this kind are written.
+    /// True if tags of this kind are written.
     pub fn has(self, tracks: &Tracks, kind: Kind) -> bool {
         tracks.iter().any(|track| track.codec.kind() == kind && self.carries(track))
     }

@@ -22,7 +22,7 @@ fn names(codec: Codec) -> Option<(&'static [u8; 4], &'static [u8; 4])> {
     })
 }
 
-/// Whether a track can be written: it is the first of its kind, and the decoder's configuration is known.
+/// True if a track can be written: it is the first of its kind, and the decoder's configuration is known.
 pub(super) fn is_carried(track: &Track) -> bool {
     let described = match track.codec {
         Codec::Mp3 => track.params.sample_rate > 0,

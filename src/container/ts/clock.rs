@@ -5,7 +5,7 @@
 pub(super) struct Clock {
     /// The last reference; `None` if the next need not continue it.
     last: Option<i64>,
-    /// Whether any reference was sent.
+    /// True if any reference was sent.
     begun: bool,
 }
 

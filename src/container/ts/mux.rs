@@ -38,7 +38,7 @@ struct Plan {
     clock_lane: usize,
     /// The decode time at 90 kHz.
     now: i64,
-    /// Whether the tables are due.
+    /// True if the tables are due.
     tables: bool,
     references: Option<Due>,
     /// The adaptation field of the frame's first packet.

@@ -35,7 +35,7 @@ fn no_card(at: usize, record: &Record) -> Option<Fault> {
     is_out.then(|| Fault { key: format!("record[{at}].path"), why, weight: Weight::Untried })
 }
 
-/// Whether a folder can be listed, and files can be created in it. Nothing is created.
+/// Tells if a folder can be listed, and files can be created in it. Nothing is created.
 fn writable(folder: &Path) -> io::Result<()> {
     listed(folder)?;
     makes_files(folder)

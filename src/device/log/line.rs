@@ -83,7 +83,7 @@ impl Write for Line {
     }
 }
 
-/// Whether a character has an effect besides being visible: control characters, ends of lines and paragraphs,
+/// True if a character has an effect besides being visible: control characters, ends of lines and paragraphs,
 /// direction marks (UAX #9 section 2), and characters without width.
 fn is_control(c: char) -> bool {
     c.is_control()

@@ -24,7 +24,7 @@ pub(super) struct Cut {
     ended: Duration,
     /// The most bytes of a segment, and the number of bytes above which it does not wait for the next key frame.
     room: (usize, usize),
-    /// Whether a segment ended for want of memory before the target was sent.
+    /// True if a segment ended for want of memory before the target was sent.
     cramped: bool,
 }
 
@@ -117,7 +117,7 @@ impl Cut {
         self.ended = self.ended.max(duration);
     }
 
-    /// Whether the open segment, after `count` others, ends before a frame at `at`. `start` is whether that is a key
+    /// True if the open segment, after `count` others, ends before a frame at `at`. `start` is whether that is a key
     /// frame, and `bytes` the size of the segment.
     pub(super) fn is_due(&self, open: &Open, at: Ticks, (start, bytes): (bool, usize), count: u64) -> bool {
         let lasts = ms(at - open.from);
@@ -137,7 +137,7 @@ impl Cut {
         self.told.is_some_and(|target| too_late && lasts >= Duration::from_secs(target))
     }
 
-    /// Whether the open segment ends before a frame at `at` for want of memory: it has `bytes`, `more` with that frame,
+    /// True if the open segment ends before a frame at `at` for want of memory: it has `bytes`, `more` with that frame,
     /// and `blocks` in whole blocks.
     pub(super) fn is_full(&self, open: &Open, at: Ticks, bytes: usize, (more, blocks): (usize, usize)) -> bool {
         let (most, share) = self.room;

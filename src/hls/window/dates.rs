@@ -13,7 +13,7 @@ pub(super) struct Dates {
     now: Option<(Instant, SystemTime)>,
     /// The media time and date of the newest segment.
     last: Option<(Ticks, SystemTime)>,
-    /// Whether the clock was set since, so that dates have to follow it at once.
+    /// True if the clock was set since, so that dates have to follow it at once.
     is_set: bool,
 }
 
@@ -35,7 +35,7 @@ impl Dates {
         self.now = Some((now, wall));
     }
 
-    /// Whether the next segment has to be marked as a discontinuity because of its date.
+    /// True if the next segment has to be marked as a discontinuity because of its date.
     pub(super) fn take_set(&mut self) -> bool {
         std::mem::take(&mut self.is_set) && self.last.is_some()
     }

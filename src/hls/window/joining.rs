@@ -18,7 +18,7 @@ pub(super) struct Joining {
     tracks: TrackSet,
     map: Option<Arc<Map>>,
     since: Ticks,
-    /// Whether there is no key frame to wait for.
+    /// True if there is no key frame to wait for.
     at_once: bool,
 }
 
@@ -28,7 +28,7 @@ const JOIN_TIME: Duration = Duration::from_millis(300);
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
 impl Joining {
-    /// Whether the tracks begin with this unit.
+    /// True if the tracks begin with this unit.
     pub(super) fn begins(&self, unit: &Unit) -> bool {
         self.at_once || unit.start || ms(unit.at - self.since) >= MAX_WAIT
     }
@@ -69,7 +69,7 @@ impl Window {
         is_head || waits
     }
 
-    /// Whether a unit is left out until the next segment.
+    /// True if a unit is left out until the next segment.
     pub(super) fn keeps_out(&self, unit: &Unit) -> bool {
         let joining = self.joining.as_ref().filter(|joining| !self.broken && !joining.begins(unit));
         joining.is_some_and(|joining| joining.tracks.meets(unit.track))

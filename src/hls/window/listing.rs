@@ -11,7 +11,7 @@ use crate::hls::segment::Segment;
 use crate::hls::texts::{MARKED, Telling};
 
 impl Window {
-    /// Whether a playlist has what is asked for.
+    /// Tells if a playlist has what is asked for.
     pub fn answers(&self, ask: &Ask) -> Found<()> {
         let Some(number) = ask.segment.filter(|_| self.rules.part.is_some() && !self.ended) else {
             return if self.is_playable() || self.ended { Found::Now(()) } else { Found::Later };

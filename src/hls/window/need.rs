@@ -65,13 +65,13 @@ impl Need {
         }
     }
 
-    /// Whether there was enough memory so far.
+    /// True if there was enough memory so far.
     #[cfg(test)]
     pub(super) fn is_met(&self) -> bool {
         matches!(self.state, Telling::Unneeded)
     }
 
-    /// Whether it was logged that there is too little.
+    /// True if it was logged that there is too little.
     #[cfg(test)]
     pub(super) fn is_told(&self) -> bool {
         matches!(self.state, Telling::Told)

@@ -100,7 +100,7 @@ impl Window {
         weight(&open.about) + self.maker.pending()
     }
 
-    /// Whether the open segment ends before `unit` for want of memory.
+    /// True if the open segment ends before `unit` for want of memory.
     pub(super) fn is_full(&mut self, unit: &Unit) -> bool {
         let full = self.open.as_ref().is_some_and(|open| {
             let (before, pending, len) = (weight(&open.about), self.maker.pending(), unit.packed.len());

@@ -25,7 +25,7 @@ pub struct About {
     pub id: u64,
     /// Its duration.
     pub duration: Duration,
-    /// Whether it does not continue the last one.
+    /// True if it does not continue the last one.
     pub discontinuity: bool,
     /// The head that players read before it.
     pub map: Option<String>,
@@ -50,7 +50,7 @@ impl Window {
         Some(Unstored { name, content: segment.file(), about: Some(about) })
     }
 
-    /// Whether a listed segment is on the disk.
+    /// True if a listed segment is on the disk.
     pub fn is_stored(&self, name: &str) -> bool {
         let stem = name.strip_suffix(self.extension());
         self.segments.iter().any(|segment| segment.stored && stem == Some(&segment.stem))

@@ -87,12 +87,12 @@ impl Row {
         self.len as usize
     }
 
-    /// Whether it has the mark.
+    /// True if it has the mark.
     pub(super) fn has(&self, mark: Marks) -> bool {
         self.marks.0 & mark.0 != 0
     }
 
-    /// Whether it is an announcement of tracks.
+    /// True if it is an announcement of tracks.
     pub(super) fn is_news(&self) -> bool {
         self.kind.is_none()
     }
@@ -126,12 +126,12 @@ impl Page {
         self.rows.len()
     }
 
-    /// Whether all its slots are dropped, and no more can be added.
+    /// True if all its slots are dropped, and no more can be added.
     pub(super) fn is_spent(&self) -> bool {
         self.room == 0 && self.rows.is_empty()
     }
 
-    /// Whether a slot with these times belongs to this page.
+    /// True if a slot with these times belongs to this page.
     pub(super) fn fits(&self, at: Ticks, came: u32) -> bool {
         self.room > 0 && (self.rows.is_empty() || self.times(at, came).is_some())
     }

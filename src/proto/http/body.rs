@@ -49,7 +49,7 @@ impl Framing {
     pub(super) const NONE: Self = Self::Length(0);
     pub(super) const CHUNKED: Self = Self::Chunked { next: Part::Size, room: MAX_BODY, spare: MAX_BODY };
 
-    /// Whether the whole body was received.
+    /// True if the whole body was received.
     pub(super) fn is_over(self) -> bool {
         matches!(self, Self::NONE | Self::Chunked { next: Part::End, .. })
     }

@@ -144,12 +144,12 @@ impl Client {
         Ok(())
     }
 
-    /// Whether another request may be sent.
+    /// True if another request may be sent.
     pub fn is_reusable(&self) -> bool {
         self.state == State::Idle && self.out.is_empty()
     }
 
-    /// Whether the server has sent the head of an answer on this connection.
+    /// True if the server has sent the head of an answer on this connection.
     pub fn is_answered(&self) -> bool {
         self.answered
     }

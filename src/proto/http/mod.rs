@@ -195,7 +195,7 @@ impl Server {
         };
     }
 
-    /// Whether the connection ends with the answer just written.
+    /// True if the connection ends with the answer just written.
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed
     }

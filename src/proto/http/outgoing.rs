@@ -128,7 +128,7 @@ pub fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", Base64::encode_string(format!("{user}:{password}").as_bytes()))
 }
 
-/// Whether a text is valid as a field's value. RFC 9110 section 5.5.
+/// True if a text is valid as a field's value. RFC 9110 section 5.5.
 fn is_value(text: &str) -> bool {
     !text.chars().any(|c| c.is_ascii_control() && c != '\t')
 }

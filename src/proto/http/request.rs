@@ -80,7 +80,7 @@ impl Fields {
         self.values(name).flat_map(|value| value.split(',')).map(trim).filter(|item| !item.is_empty())
     }
 
-    /// Whether the list `name` contains `token`, ignoring case.
+    /// True if the list `name` contains `token`, ignoring case.
     pub fn has(&self, name: &str, token: &str) -> bool {
         self.items(name).any(|item| item.eq_ignore_ascii_case(token))
     }
@@ -195,7 +195,7 @@ pub(super) fn content_length(fields: &Fields) -> Result<Option<u64>, Status> {
     Ok(length)
 }
 
-/// Whether a text is valid as the name of a field or protocol. RFC 9110 section 5.6.2.
+/// True if a text is valid as the name of a field or protocol. RFC 9110 section 5.6.2.
 pub(in crate::proto) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

@@ -46,7 +46,7 @@ impl Response {
         self.fields.get("location").filter(|_| REDIRECTS.contains(&self.status))
     }
 
-    /// Whether the status is a success. RFC 9110 section 15.3.
+    /// True if the status is a success. RFC 9110 section 15.3.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -62,7 +62,7 @@ impl Response {
         Ok((Self { status, reason, fields, length: rest.length() }, rest))
     }
 
-    /// Whether the server keeps the connection for another request. RFC 9112 section 9.3.
+    /// True if the server keeps the connection for another request. RFC 9112 section 9.3.
     pub(super) fn keeps_alive(&self, http10: bool) -> bool {
         !self.fields.has("connection", "close") && (!http10 || self.fields.has("connection", "keep-alive"))
     }
@@ -106,7 +106,7 @@ impl Rest {
         }
     }
 
-    /// Whether the whole body was received.
+    /// True if the whole body was received.
     pub(super) fn is_over(self) -> bool {
         matches!(self, Self::NOTHING | Self::Chunked { next: Part::End, .. })
     }

@@ -18,7 +18,7 @@ pub struct Chunks {
     begun: u32,
     /// The chunk stream of the current chunk, and the number of bytes left in that chunk.
     current: Option<(usize, usize)>,
-    /// Whether the peer repeats extended timestamps in format 3 chunks; false from the first chunk that does not.
+    /// True if the peer repeats extended timestamps in format 3 chunks; false from the first chunk that does not.
     repeats_extended: bool,
 }
 
@@ -268,7 +268,7 @@ fn is_media(kind: u8) -> bool {
     matches!(kind, kind::AUDIO | kind::VIDEO | kind::AGGREGATE)
 }
 
-/// Whether a connection cannot continue without messages of this kind: protocol control and commands.
+/// True if a connection cannot continue without messages of this kind: protocol control and commands.
 pub(super) fn is_control(kind: u8) -> bool {
     matches!(kind, kind::SET_CHUNK_SIZE..=kind::SET_PEER_BANDWIDTH | kind::COMMAND_AMF3 | kind::COMMAND_AMF0)
 }

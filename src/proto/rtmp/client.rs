@@ -110,7 +110,7 @@ impl Client {
         }
     }
 
-    /// Whether the server has answered.
+    /// True if the server has answered.
     pub fn is_answered(&self) -> bool {
         self.state != State::Hello
     }

@@ -80,7 +80,7 @@ impl Caps {
         caps
     }
 
-    /// Whether the client reads enhanced tags with this codec. A client that declares no codecs is assumed to read
+    /// True if the client reads enhanced tags with this codec. A client that declares no codecs is assumed to read
     /// all, as ffmpeg does.
     pub fn reads(&self, name: FourCc) -> bool {
         !self.enhanced || self.fourccs.iter().any(|known| *known == name || *known == ANY)

@@ -120,7 +120,7 @@ impl Demux {
         }
     }
 
-    /// Whether track `number` is video or audio.
+    /// The kind of track `number`: video or audio.
     pub fn kind(&self, number: usize) -> Kind {
         self.lanes.get(number).map_or(Kind::Video, |lane| lane.frames.track.codec.kind())
     }
@@ -222,7 +222,7 @@ impl Demux {
         frames.map(|frames| (&frames.track, std::mem::take(&mut frames.moved)))
     }
 
-    /// Whether packets are waiting for late ones.
+    /// True if packets are waiting for late ones.
     pub fn is_waiting(&self) -> bool {
         self.lanes.iter().any(|lane| lane.order.is_waiting())
     }
@@ -299,7 +299,7 @@ impl Lane {
         true
     }
 
-    /// Whether a packet continues the stream of the previous sender. Some cameras change their SSRC at each key
+    /// True if a packet continues the stream of the previous sender. Some cameras change their SSRC at each key
     /// frame, but neither their sequence numbers nor their clock.
     fn continues(&self, before: LastPacket, packet: &Packet, now: Instant) -> bool {
         let clock = self.frames.track.clock;
@@ -309,7 +309,7 @@ impl Lane {
         (-MAX_STEP..=passed.saturating_add(MAX_STEP)).contains(&step) && self.order.follows(packet.sequence)
     }
 
-    /// Whether the previous report of the same track gave the same offset. A single report is not enough: the wall
+    /// True if the previous report of the same track gave the same offset. A single report is not enough: the wall
     /// clock may have been set since the other track's report.
     fn is_confirmed(&mut self, reporter: Option<usize>, skew: i64) -> bool {
         match (self.contradicted, reporter) {
@@ -335,7 +335,7 @@ impl Lane {
     }
 }
 
-/// Whether frames can be decoded only with a record.
+/// True if frames can be decoded only with a record.
 fn needs_record(codec: Codec) -> bool {
     matches!(codec, Codec::H264 | Codec::H265 | Codec::Aac | Codec::Opus | Codec::Av1 | Codec::Flac | Codec::Vp9)
 }

@@ -69,7 +69,7 @@ impl Order {
         self.flush(now, out);
     }
 
-    /// Whether two consecutive packets are too far behind to be late: then the sender has restarted.
+    /// True if two consecutive packets are too far behind to be late: then the sender has restarted.
     fn has_restarted(&mut self, next: u16, sequence: u16) -> bool {
         distance(next, sequence) < MAX_LATE && self.behind.replace(sequence.wrapping_add(1)) == Some(sequence)
     }
@@ -88,7 +88,7 @@ impl Order {
         }
     }
 
-    /// Whether an early packet has waited long enough. The queue is searched only when one may have: to search it
+    /// True if an early packet has waited long enough. The queue is searched only when one may have: to search it
     /// for each packet would cost too much.
     fn is_overdue(&mut self, now: Instant) -> bool {
         let patience = self.patience;
@@ -100,12 +100,12 @@ impl Order {
         self.earliest_arrival.is_some_and(overdue)
     }
 
-    /// Whether a packet with this sequence number may belong to the stream: early, late or the next.
+    /// True if a packet with this sequence number may belong to the stream: early, late or the next.
     pub(super) fn follows(&self, sequence: u16) -> bool {
         self.next.is_some_and(|next| (MAX_LATE..=MAX_STEP).contains(&distance(next, sequence)))
     }
 
-    /// Whether packets are waiting.
+    /// True if packets are waiting.
     pub(super) fn is_waiting(&self) -> bool {
         !self.early.is_empty()
     }

@@ -87,7 +87,7 @@ impl Ntp {
 /// Seconds from 1900 to 1970.
 const SINCE_1900: u64 = 2_208_988_800;
 
-/// Whether a packet is RTCP, on a channel that carries RTP too.
+/// True if a packet is RTCP, on a channel that carries RTP too.
 pub fn is_rtcp(data: &[u8]) -> bool {
     matches!(data, [first, kind, ..] if first >> 6 == 2 && KINDS.contains(kind))
 }

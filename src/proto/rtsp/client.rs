@@ -143,7 +143,7 @@ impl Client {
         client
     }
 
-    /// Whether the server has answered.
+    /// True if the server has answered.
     pub fn is_answered(&self) -> bool {
         self.cseq > 1 || self.asked.is_none()
     }
@@ -294,7 +294,7 @@ impl Client {
         self.events.push_back(ClientEvent::Refused(response.status, reason));
     }
 
-    /// Whether a new answer to a challenge is possible. Some devices send a new challenge with every request.
+    /// True if a new answer to a challenge is possible. Some devices send a new challenge with every request.
     fn can_meet_challenge(&mut self, asked: &Asked, response: &Response) -> bool {
         let challenges = response.fields.all("WWW-Authenticate");
         self.answer = Answer::new(challenges, &self.user, &self.password, self.may_send_password, self.seed);

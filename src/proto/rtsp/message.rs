@@ -183,7 +183,7 @@ fn unfold(value: &[u8]) -> String {
     text.split(['\r', '\n']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a response or a request begins at the front of `data`; `None` if more bytes are needed.
+/// True if a response or a request begins at the front of `data`; `None` if more bytes are needed.
 pub fn begins(data: &[u8]) -> Option<bool> {
     let mut verdict = Some(false);
     for (_, name) in METHODS {
@@ -202,7 +202,7 @@ pub fn begins(data: &[u8]) -> Option<bool> {
     }
 }
 
-/// Whether `data` begins with a whole request line that has an unknown method; `None` if more bytes are needed.
+/// True if `data` begins with a whole request line that has an unknown method; `None` if more bytes are needed.
 fn is_request_line(data: &[u8]) -> Option<bool> {
     let text = data.get(..MAX_LINE).unwrap_or(data);
     let end = text.iter().position(|byte| !matches!(byte, b' '..=b'~'));

@@ -168,12 +168,12 @@ impl Server {
         &self.agent
     }
 
-    /// Whether a request is waiting for its answer.
+    /// True if a request is waiting for its answer.
     pub fn is_asked(&self) -> bool {
         self.asked.is_some()
     }
 
-    /// Whether too many answers wait to be sent, so that no request is read. A publisher's packets are still read.
+    /// True if too many answers wait to be sent, so that no request is read. A publisher's packets are still read.
     pub fn is_full(&self) -> bool {
         self.role != Role::Record && self.out.len() > self.limits.max_answers
     }

@@ -84,7 +84,7 @@ impl Wire {
         self.noise
     }
 
-    /// Whether the input continues with a message.
+    /// True if the input continues with a message.
     pub(super) fn is_message(&self, data: &[u8]) -> bool {
         self.begun.is_none() && self.skip == 0 && data.first() != Some(&DOLLAR)
     }
@@ -144,7 +144,7 @@ impl Wire {
         }
     }
 
-    /// Whether a packet or a message may begin at the front of `data`; `None` if more bytes are needed. It is only
+    /// True if a packet or a message may begin at the front of `data`; `None` if more bytes are needed. It is only
     /// checked while packets are expected.
     fn begins(&self, data: &[u8]) -> Option<bool> {
         let in_step = self.noise_run == 0 && matches!(data, [DOLLAR | b'\r' | b'\n', ..]);

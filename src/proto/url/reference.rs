@@ -30,7 +30,7 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// Whether a text is a valid scheme. RFC 3986 section 3.1.
+/// True if a text is a valid scheme. RFC 3986 section 3.1.
 fn is_scheme(text: &str) -> bool {
     let others = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(others)

@@ -80,7 +80,7 @@ impl Clock {
         moment
     }
 
-    /// Whether a long step is a pause, as in slide shows and time lapses, and not a jump.
+    /// True if a long step is a pause, as in slide shows and time lapses, and not a jump.
     fn is_pause(&self, step: i64, at: i64, following: impl Iterator<Item = i64>) -> bool {
         if !(0..=MAX_PAUSE).contains(&step) {
             return false;
@@ -106,7 +106,7 @@ impl Clock {
         };
     }
 
-    /// Whether more frames have the time `at` than the tracks of a file need.
+    /// True if more frames have the time `at` than the tracks of a file need.
     fn is_overfull(&mut self, at: i64) -> bool {
         let (time, count) = &mut self.same_time;
         if !(0..SAME_TIME).contains(&self.newest.saturating_sub(*time)) {

@@ -27,7 +27,7 @@ use read_ahead::{Batch, Item, ReadAhead};
 pub struct Playback {
     /// The file.
     pub path: PathBuf,
-    /// Whether it is repeated.
+    /// True if it is repeated.
     pub repeat: bool,
     /// The speed of playback, above 0; above 1 it is faster than normal.
     pub speed: f64,

@@ -116,7 +116,7 @@ impl ReadAhead {
         self.reader.rotation()
     }
 
-    /// Whether the file has a table of frame durations.
+    /// True if the file has a table of frame durations.
     pub(super) fn is_timed(&self) -> bool {
         self.reader.is_timed()
     }

@@ -85,7 +85,7 @@ async fn choose(entry: &Weak<Entry>, viewer: &mut Viewer, window: impl Fn(Packin
 }
 
 impl Choice {
-    /// Whether the tracks have changed, and the packing no longer carries them.
+    /// True if the tracks have changed, and the packing no longer carries them.
     fn is_lost(&mut self, viewer: &Viewer) -> bool {
         if Arc::ptr_eq(&self.tracks, viewer.tracks()) {
             return false;

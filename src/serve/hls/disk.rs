@@ -63,18 +63,18 @@ impl Shelf {
         }
     }
 
-    /// Whether files are written there.
+    /// True if files are written there.
     pub(super) fn is_kept(&self) -> bool {
         lock(&self.keeper).is_some()
     }
 
-    /// Whether files of it are not on the disk yet.
+    /// True if files of it are not on the disk yet.
     pub(super) fn is_storing(&self) -> bool {
         lock(&self.keeper).as_ref().is_some_and(|keeper| !keeper.is_finished())
     }
 }
 
-/// Whether written files are synced to the disk.
+/// True if written files are synced to the disk.
 fn syncs(config: &Config) -> bool {
     !config.recording.sync.0.is_zero()
 }

@@ -27,7 +27,7 @@ pub(super) struct Entry {
 /// The state that the collector, the keeper and requests share.
 pub(super) struct State {
     pub(super) who: Who,
-    /// Whether the collector has received anything.
+    /// True if the collector has received anything.
     pub(super) begun: bool,
     pub(super) window: Window,
     pub(super) asked: Instant,
@@ -35,7 +35,7 @@ pub(super) struct State {
     /// The last time that the stream had a publisher.
     pub(super) live: Instant,
     pub(super) ended: bool,
-    /// Whether it has given way to another stream.
+    /// True if it has given way to another stream.
     pub(super) dismissed: bool,
     /// The requests that wait for the next change, at most one for each client, and the keeper of the disk.
     waiting: Vec<Waker>,
@@ -62,7 +62,7 @@ impl Entry {
         state.askers.see(customer, state.asked);
     }
 
-    /// Whether a player can begin.
+    /// True if a player can begin.
     pub(super) fn is_playable(&self) -> bool {
         lock(&self.state).window.is_playable()
     }
@@ -97,12 +97,12 @@ impl Entry {
         }
     }
 
-    /// Whether its collector was dismissed: another collects further units.
+    /// True if its collector was dismissed: another collects further units.
     pub(super) fn is_dismissed(&self) -> bool {
         lock(&self.state).dismissed
     }
 
-    /// Whether a file is on the disk, and served from there.
+    /// True if a file is on the disk, and served from there.
     pub(super) fn is_stored(&self, name: &str) -> bool {
         lock(&self.state).window.is_stored(name)
     }

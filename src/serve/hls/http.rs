@@ -54,7 +54,7 @@ impl Exchange {
         }
     }
 
-    /// Whether players have sessions.
+    /// True if players have sessions.
     pub(super) fn has_sessions(&self) -> bool {
         self.config.has_hls_sessions()
     }
@@ -115,7 +115,7 @@ impl Exchange {
         }
     }
 
-    /// Whether a stream can be played, or will be.
+    /// True if a stream can be played, or will be.
     pub(super) fn plays(&self, name: &Name) -> bool {
         self.server.hls.plays(&self.server, name)
     }

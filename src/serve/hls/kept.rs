@@ -20,7 +20,7 @@ const MAX_LINE: u64 = 1024;
 /// deleted then.
 const MAX_LIST: u64 = 64 << 10;
 
-/// Whether the folder has segments that are kept for good.
+/// True if the folder has segments that are kept for good.
 pub(super) fn is_kept(folder: &Path) -> io::Result<bool> {
     folder.join(KEPT).try_exists()
 }

@@ -19,7 +19,7 @@ pub(super) fn suited(tracks: &Tracks) -> Packing {
     if tracks.iter().any(wants_mp4) { Packing::Mp4 } else { Packing::Ts }
 }
 
-/// Whether MPEG-TS cannot carry the pictures, or the sound of a stream without pictures, and fragmented MP4 can: a
+/// True if MPEG-TS cannot carry the pictures, or the sound of a stream without pictures, and fragmented MP4 can: a
 /// playlist cannot change its form.
 pub(super) fn is_lost(packing: Packing, tracks: &Tracks) -> bool {
     let main = tracks.first(Kind::Video).or_else(|| tracks.first(Kind::Audio));

@@ -19,7 +19,7 @@ use crate::wire::percent_decode;
 pub(super) struct Folder {
     pub(super) path: PathBuf,
     pub(super) delete: Delete,
-    /// Whether written files are synced to the disk.
+    /// True if written files are synced to the disk.
     pub(super) sync: bool,
     /// Shared with the task that tidies the folder.
     pub(super) ward: Arc<Ward>,
@@ -121,7 +121,7 @@ impl Folder {
         bring_folder(&self.path, self.sync)
     }
 
-    /// Whether segments are deleted at some time.
+    /// True if segments are deleted at some time.
     pub(super) fn is_cleared(&self) -> bool {
         self.delete != Delete::Never
     }
@@ -208,7 +208,7 @@ impl Folder {
     }
 }
 
-/// Whether the file's name is that of a segment written here.
+/// True if the file's name is that of a segment written here.
 pub(super) fn is_segment(file: &Path, stream: &str) -> bool {
     let parts = file.file_name().and_then(|name| name.to_str()?.rsplit_once('.'));
     parts.is_some_and(|(stem, end)| {
@@ -216,13 +216,13 @@ pub(super) fn is_segment(file: &Path, stream: &str) -> bool {
     })
 }
 
-/// Whether a folder has a segment, or may have one because the disk gives an error.
+/// True if a folder has a segment, or may have one because the disk gives an error.
 pub(super) fn has_segment(folder: &Path, stream: &str) -> bool {
     let is_one = |file: io::Result<DirEntry>| file.map_or_else(may_be, |file| is_segment(&file.path(), stream));
     fs::read_dir(folder).map_or_else(may_be, |mut files| files.any(is_one))
 }
 
-/// Whether the error leaves it open: a folder without read permission is not the server's.
+/// True if the error leaves it open: a folder without read permission is not the server's.
 fn may_be(error: io::Error) -> bool {
     !matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound)
 }

@@ -77,7 +77,7 @@ impl Exchange {
         self.look(&path, lookup, Some(Box::new(|exchange| exchange.segment_in_memory(name, file))))
     }
 
-    /// Whether the window of a stream has a file, or will soon.
+    /// True if the window of a stream has a file, or will soon.
     fn has(&self, name: &Name, file: &str) -> bool {
         self.server.hls.find(name, self.customer()).is_some_and(|entry| entry.has(file))
     }
@@ -92,7 +92,7 @@ impl Exchange {
 }
 
 impl Entry {
-    /// Whether the window has a file of that name, or will soon.
+    /// True if the window has a file of that name, or will soon.
     fn has(&self, name: &str) -> bool {
         !matches!(lock(&self.state).window.file(name), Found::Never)
     }

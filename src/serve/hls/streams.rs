@@ -32,7 +32,7 @@ pub(in crate::serve) struct Hls {
     denied: Mutex<Vec<Name>>,
     /// The sessions of players.
     pub(in crate::serve) sessions: HlsSessions,
-    /// Whether the server stops.
+    /// Tells if the server stops.
     stopped: AtomicBool,
     /// The folders of streams, if segments are stored on a disk.
     disk: Disk,
@@ -84,7 +84,7 @@ impl Hls {
         Some(entry)
     }
 
-    /// Whether a stream can be played, or will be.
+    /// True if a stream can be played, or will be.
     pub(super) fn plays(&self, server: &Server, name: &Name) -> bool {
         is_live(server, name) || lock(&self.state).get(name).is_some_and(|entry| entry.is_playable())
     }
@@ -229,7 +229,7 @@ impl Hls {
         self.sessions.stop();
     }
 
-    /// Whether files of ended streams are not on the disk yet.
+    /// True if files of ended streams are not on the disk yet.
     pub(in crate::serve) fn is_storing(&self) -> bool {
         let entries = lock(&self.state);
         entries.values().filter_map(|entry| entry.shelf.as_ref()).any(|shelf| shelf.is_storing())

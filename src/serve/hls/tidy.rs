@@ -41,7 +41,7 @@ struct State {
     /// The folders to tidy, and the one in progress.
     waiting: VecDeque<(Name, Folder)>,
     running: Option<(Name, Folder)>,
-    /// Whether all folders that the disk had when it appeared are tidied.
+    /// True if all folders that the disk had when it appeared are tidied.
     complete: bool,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Seat {
     tidy: Arc<Tidy>,
     name: Name,
     number: usize,
-    /// Whether the folder was due for tidying before, even if nothing is written.
+    /// True if the folder was due for tidying before, even if nothing is written.
     is_due: bool,
     pub(super) folder: Folder,
 }
@@ -205,7 +205,7 @@ impl State {
         self.running.clone()
     }
 
-    /// Whether a folder waited to be tidied, and no longer does.
+    /// True if a folder waited to be tidied, and no longer does.
     fn forget(&mut self, name: &Name) -> bool {
         let before = self.waiting.len();
         self.waiting.retain(|(waiting, _)| waiting != name);

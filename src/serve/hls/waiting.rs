@@ -37,7 +37,7 @@ pub(super) struct Waiting {
     guest: Option<Guest>,
     /// The session of the request.
     session: Option<u64>,
-    /// Whether only the head of the answer is wanted.
+    /// True if only the head of the answer is wanted.
     is_head: bool,
     /// The query for the URLs of files in a playlist.
     suffix: String,
@@ -66,7 +66,7 @@ impl Waiting {
         Answer::later(Self { entry, wanted, limit, server, name, peer, customer, guest, session, is_head, suffix })
     }
 
-    /// Whether it has to give way to a player.
+    /// True if it has to give way to a player.
     fn is_dismissed(&self, cx: &Context<'_>) -> bool {
         let goes = self.guest.as_ref().is_some_and(|guest| guest.poll_dismissed(cx));
         if goes {

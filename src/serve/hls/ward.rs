@@ -43,7 +43,7 @@ impl Ward {
         *own = Some(Own { times: wider(times, time), numbers: wider(numbers, number) });
     }
 
-    /// Whether the file may have been written by the running stream.
+    /// True if the file may have been written by the running stream.
     pub(super) fn has(&self, path: &Path) -> bool {
         let place = path.file_name().and_then(|name| place(name.to_str()?));
         let within = |(first, last): (u64, u64), one| (first..=last).contains(&one);
@@ -52,7 +52,7 @@ impl Ward {
             .is_some_and(|((time, number), own)| within(own.times, time) && within(own.numbers, number))
     }
 
-    /// Whether any file was written.
+    /// True if any file was written.
     pub(super) fn is_used(&self) -> bool {
         self.lock().is_some()
     }

@@ -107,7 +107,7 @@ impl Exchange {
         Answer::Later(Pending::new(answer, half_closed))
     }
 
-    /// Whether the client that shows these may do something at the path, as far as that is known; nothing is counted.
+    /// True if the client that shows these may do something at the path, as far as that is known; nothing is counted.
     #[cfg(feature = "api")]
     pub(in crate::serve) fn foretells(&self, action: Action, credentials: &Credentials) -> bool {
         let wish = Wish::Path(action, None);

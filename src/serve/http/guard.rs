@@ -119,7 +119,7 @@ fn is_listed(config: &Config, origin: &str) -> bool {
     config.api.origins.iter().any(|one| one.eq_ignore_ascii_case(origin))
 }
 
-/// Whether a host with or without a port is this server's.
+/// True if a host with or without a port is this server's.
 fn is_own(config: &Config, host: &str) -> bool {
     if let Some(literal) = host.strip_prefix('[') {
         let is_port = |rest: &str| rest.is_empty() || rest.starts_with(':');

@@ -35,7 +35,7 @@ pub(in crate::serve) struct Exchange {
     pub peer: SocketAddr,
     /// The way by which the client came.
     pub via: Via,
-    /// Whether the connection is under TLS.
+    /// True if the connection is under TLS.
     pub tls: bool,
     /// The request, with its body if the route reads one.
     pub request: Request,

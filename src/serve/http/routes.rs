@@ -21,13 +21,13 @@ pub(super) struct Route {
     pub(super) method: Option<Method>,
     /// A path, or with `*` at its end a prefix.
     pub(super) pattern: &'static str,
-    /// Whether the path exists at present.
+    /// True if the path exists at present.
     pub(super) when: fn(&Config, &Request) -> bool,
     /// The longest body that is read, in bytes, up to `MAX_BODY`: a longer one is refused. With 0 any body is skipped.
     pub(super) body: usize,
     /// The object for which a request needs a leave, if the row asks for it and not its handler.
     pub(super) wish: Option<fn(&Request) -> Wish>,
-    /// Whether it changes the server, which no page of another site may ask for.
+    /// True if it changes the server, which no page of another site may ask for.
     pub(super) changes: bool,
     pub(super) handler: fn(Exchange) -> Answer,
 }
@@ -35,7 +35,7 @@ pub(super) struct Route {
 /// The routes of a port. The first row that matches a path decides, with others of the same pattern.
 pub(super) struct Table {
     pub(super) rows: &'static [&'static [Route]],
-    /// Whether all its paths are the API's.
+    /// True if all its paths are the API's.
     pub(super) is_guarded: bool,
 }
 

@@ -5,7 +5,7 @@ use crate::conf::Config;
 use crate::proto::http::Request;
 pub(super) use crate::serve::rtsp::Upgrade;
 
-/// Whether the connection is to continue as one of RTSP.
+/// True if the connection is to continue as one of RTSP.
 pub(super) fn is_asked_for(config: &Config, request: &Request) -> bool {
     let is_named = || request.fields.has("sec-websocket-protocol", "rtsp");
     config.rtsp.enable && (request.tunnel().is_some() || request.websocket().is_some() && is_named())

@@ -28,9 +28,9 @@ pub(super) struct Session {
     tail: Tail,
     conn: Conn,
     machine: http::Server,
-    /// Whether the client has closed its sending side: it still gets its answer.
+    /// True if the client has closed its sending side: it still gets its answer.
     said_all: bool,
-    /// Whether an answer was given: once it is sent, the wait for the next request begins.
+    /// True if an answer was given: once it is sent, the wait for the next request begins.
     answered: bool,
 }
 
@@ -52,7 +52,7 @@ const HEAD_READ: usize = 1 << 10;
 const LINGER: Duration = Duration::from_secs(2);
 
 impl Role {
-    /// Whether a client that has closed its sending side gets something: an answer of finite length.
+    /// True if a client that has closed its sending side gets something: an answer of finite length.
     fn outlasts_input(&self) -> bool {
         match self {
             Self::Answering(pending) => pending.half_closed == HalfClosed::Answered,

@@ -43,7 +43,7 @@ impl Carrier {
         }
     }
 
-    /// Whether all bytes of `control` are sent, and there are more.
+    /// True if all bytes of `control` are sent, and there are more.
     pub(super) fn has_more(&mut self, machine: &mut rtsp::Server) -> bool {
         match self {
             Self::Plain => false,

@@ -120,7 +120,7 @@ impl MulticastGroup {
         (task, over)
     }
 
-    /// Whether the cast has ended.
+    /// True if the cast has ended.
     fn is_over(&self) -> bool {
         self.over.is_closed()
     }

@@ -77,12 +77,12 @@ impl PlaySession {
         self.sender.into_tail()
     }
 
-    /// Whether the held request was refused.
+    /// True if the held request was refused.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
     }
 
-    /// Whether the tracks are known.
+    /// True if the tracks are known.
     pub(super) fn is_described(&self) -> bool {
         !self.sender.offers().is_empty()
     }
@@ -293,7 +293,7 @@ impl PlaySession {
         Err(Status::UNSUPPORTED_TRANSPORT)
     }
 
-    /// Whether an answer has to be sent before the next request.
+    /// True if an answer has to be sent before the next request.
     pub(super) fn is_answering(&self) -> bool {
         matches!(self.state, State::Starting | State::Answered)
     }

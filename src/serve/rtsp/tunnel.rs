@@ -28,9 +28,9 @@ struct Pipe {
 struct State {
     /// Decoded bytes that are not read yet.
     data: Vec<u8>,
-    /// Whether there is a POST: a second one is refused.
+    /// True if there is a POST: a second one is refused.
     posted: bool,
-    /// Whether the conversation has ended.
+    /// True if the conversation has ended.
     closed: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -84,7 +84,7 @@ impl Get {
         Ok(Self { pipe, out: http::head(Status::OK, &fields), kept: Kept::default() })
     }
 
-    /// Whether all is sent.
+    /// True if all is sent.
     pub(super) fn is_sent(&self) -> bool {
         self.out.is_empty()
     }

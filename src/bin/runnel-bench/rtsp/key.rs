@@ -22,7 +22,7 @@ impl Coding {
         }
     }
 
-    /// Whether `payload` has a part of a key frame.
+    /// True if `payload` has a part of a key frame.
     pub fn is_key(self, payload: &[u8]) -> bool {
         match self {
             Self::H264 => match h264_type(payload) {

@@ -134,7 +134,7 @@ impl Keys {
         Ok(Self { table, left, next: 0 })
     }
 
-    /// Whether the table contains `number`, which must be larger than in the last call.
+    /// True if the table contains `number`, which must be larger than in the last call.
     fn holds(&mut self, storage: &mut dyn Storage, number: u32) -> Result<bool, Fault> {
         for _ in 0..MAX_USELESS {
             if self.next >= number || self.left == 0 {

@@ -43,7 +43,7 @@ pub struct Reader {
     bytes: u64,
 }
 
-/// Whether files begin with a box of this type.
+/// True if files begin with a box of this type.
 pub fn begins_with(name: &Name) -> bool {
     matches!(name, b"ftyp" | b"styp" | b"moov" | b"moof" | b"mdat" | b"free" | b"skip" | b"wide" | b"sidx")
 }

@@ -105,7 +105,7 @@ impl MovieTrack {
         Ok(true)
     }
 
-    /// Whether samples may follow the next one.
+    /// True if samples may follow the next one.
     pub(super) fn goes_on(&self) -> bool {
         self.listed.is_some() || self.fragments.is_some()
     }

@@ -9,7 +9,7 @@ fn behind_a_gap(at: i64) -> Unit {
     key
 }
 
-/// Whether each segment follows the last one, by its date and that one's length; all others have to be marked.
+/// True if each segment follows the last one, by its date and that one's length; all others have to be marked.
 fn follow(window: &Window) -> Vec<bool> {
     let pairs = window.segments.iter().zip(window.segments.iter().skip(1));
     let follows = pairs.map(|(before, next)| {

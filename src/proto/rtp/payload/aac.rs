@@ -49,7 +49,7 @@ impl Layout {
         }
     }
 
-    /// Whether there is an AU header section. Section 3.2.1.
+    /// True if there is an AU header section. Section 3.2.1.
     fn has_headers(&self) -> bool {
         let optional = self.cts + self.dts + u32::from(self.random_access) + self.stream_state;
         self.size + self.index + self.delta + optional > 0
@@ -271,7 +271,7 @@ impl Unpack for Reading {
     }
 }
 
-/// Whether a payload is ADTS: frames whose lengths add up to it, or a part of one that continues in the next
+/// True if a payload is ADTS: frames whose lengths add up to it, or a part of one that continues in the next
 /// packet. As a length of AU headers, the sync word would exceed any packet.
 fn is_adts(payload: &[u8], marker: bool) -> bool {
     let mut rest = payload;

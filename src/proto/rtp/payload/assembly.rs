@@ -35,7 +35,7 @@ impl Units {
         Self { body: Rope::new(max), lengths: Rope::new(max), open: 0, max }
     }
 
-    /// Whether nothing was added.
+    /// True if nothing was added.
     pub(super) fn is_empty(&self) -> bool {
         self.body.len() == 0
     }

@@ -55,7 +55,7 @@ struct Lost {
 }
 
 impl Reading {
-    /// Whether the packet is skipped because earlier ones are lost.
+    /// True if the packet is skipped because earlier ones are lost.
     fn is_skipped(&mut self, packet: &Packet, header: u8) -> bool {
         let Some(lost) = &mut self.lost else { return false };
         let other = lost.ended || lost.time.is_some_and(|time| time != packet.timestamp);

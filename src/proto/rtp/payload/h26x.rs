@@ -54,9 +54,9 @@ pub(super) enum Shape<'a> {
     Part {
         /// The whole unit's header.
         header: [u8; 2],
-        /// Whether it is the first part.
+        /// True if it is the first part.
         start: bool,
-        /// Whether it is the last part.
+        /// True if it is the last part.
         end: bool,
         /// The part.
         body: &'a [u8],
@@ -114,7 +114,7 @@ fn element(rest: &[u8], between: usize) -> Result<(&[u8], &[u8]), Error> {
     Ok((r.take(length.into())?, r.rest()))
 }
 
-/// Whether a slice begins a picture: first_mb_in_slice is 0, or first_slice_segment_in_pic_flag is set.
+/// True if a slice begins a picture: first_mb_in_slice is 0, or first_slice_segment_in_pic_flag is set.
 fn is_first(body: &[u8]) -> bool {
     body.first().is_some_and(|byte| byte & 0x80 != 0)
 }

@@ -41,7 +41,7 @@ pub enum Unpacked {
     Frame {
         /// The presentation time: the RTP timestamp, which wraps.
         time: u32,
-        /// Whether decoding can begin here; always true for audio.
+        /// True if decoding can begin here; always true for audio.
         key: bool,
         /// The data, as in `media::Frame`.
         data: Bytes,

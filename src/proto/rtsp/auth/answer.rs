@@ -56,7 +56,7 @@ impl Answer {
         })
     }
 
-    /// Whether the server only requires a new nonce, and accepted the password.
+    /// True if the server only requires a new nonce, and accepted the password.
     pub fn is_stale(&self) -> bool {
         self.digest.as_ref().is_some_and(|digest| digest.stale)
     }
@@ -89,7 +89,7 @@ impl Answer {
     }
 }
 
-/// Whether one of the challenges asks for the password itself.
+/// True if one of the challenges asks for the password itself.
 pub(in crate::proto::rtsp) fn asks_for_basic<'a>(challenges: impl Iterator<Item = &'a str>) -> bool {
     challenges.flat_map(Challenge::parse_all).any(|challenge| challenge.is("Basic"))
 }

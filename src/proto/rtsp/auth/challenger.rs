@@ -100,7 +100,7 @@ impl Challenger {
     }
 }
 
-/// Whether a response for the URL `said` is valid in a request for `uri`. Clients deviate in these ways: an
+/// True if a response for the URL `said` is valid in a request for `uri`. Clients deviate in these ways: an
 /// additional or missing slash at the end; the path instead of the URL, or the reverse; in SETUP of a track, the
 /// URL of the stream, which lacks the last part.
 fn is_valid_for(uri: &str, said: &str) -> bool {

@@ -24,7 +24,7 @@ pub fn base(content_base: Option<&str>, content_location: Option<&str>, request_
     candidates.find(|url| is_absolute(url) && Url::parse(url).is_ok()).unwrap_or(request_url).into()
 }
 
-/// Whether a URL has a scheme of RTSP.
+/// True if a URL has a scheme of RTSP.
 fn is_absolute(url: &str) -> bool {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     scheme.is_some_and(|scheme| ["rtsp", "rtsps", "rtspu"].contains(&scheme.as_str()))

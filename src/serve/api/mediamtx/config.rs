@@ -229,7 +229,7 @@ impl Wanted {
     }
 }
 
-/// Whether a body is that of a path.
+/// True if a body is that of a path.
 #[cfg(fuzzing)]
 pub(in crate::serve::api) fn is_understood(body: &[u8]) -> bool {
     let wanted = crate::serve::api::lal::parse::<Wanted>(body);

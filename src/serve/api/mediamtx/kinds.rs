@@ -12,7 +12,7 @@ pub(super) struct Kind {
     pub role: &'static str,
     /// The beginnings of the ids that its sessions have in the log.
     ids: &'static [&'static str],
-    /// Whether its sessions are those under TLS.
+    /// True if its sessions are those under TLS.
     tls: bool,
     /// The fields of a session.
     pub fields: Fields,
@@ -57,7 +57,7 @@ impl Kind {
         KINDS.iter().find(|kind| kind.has(session))
     }
 
-    /// Whether a session stands in the list.
+    /// True if a session stands in the list.
     pub(super) fn has(&self, session: &Session) -> bool {
         self.ids.contains(&session.id.kind) && self.tls == session.tls
     }

@@ -2,7 +2,7 @@
 
 use crate::conf::Config;
 
-/// Whether a stream is recorded: none is.
+/// True if a stream is recorded: none is.
 pub(super) fn is_recorded(_: &Config, _: &str) -> bool {
     false
 }

@@ -25,7 +25,7 @@ const NO_NAME: &str = "invalid path name";
 const NO_TIME: &str = "a time is not written as 2026-11-18T11:06:40Z";
 const NO_ANSWER: &str = "the disks do not answer now";
 
-/// Whether a stream is recorded while it is published.
+/// True if a stream is recorded while it is published.
 pub(super) fn is_recorded(config: &Config, name: &str) -> bool {
     config.record.iter().any(|rule| rule.start == Start::Always && matches(&rule.streams, name))
 }

@@ -72,7 +72,7 @@ const MUXERS: &str = "hlsmuxers";
 const NO_ID: &str = "the id is not a UUID";
 const NO_SESSION: &str = "there is no session of that id";
 
-/// Whether a request is about a list of sessions, or one of them.
+/// True if a request is about a list of sessions, or one of them.
 pub(in crate::serve) fn are_asked_for(config: &Config, request: &Request) -> bool {
     config.api.enable && asked(&request.path).is_some_and(|(list, _)| list == MUXERS || Kind::named(list).is_some())
 }

@@ -14,7 +14,7 @@ pub(super) struct Pull {
     pub name: Name,
     /// Its URL on the other server.
     pub url: Url,
-    /// Whether media uses UDP.
+    /// True if media uses UDP.
     pub udp: bool,
     /// The longest time to the first media.
     pub timeout: Duration,
@@ -71,7 +71,7 @@ impl Sources {
         self.by_api.iter().find(|pull| pull.name == *name)
     }
 
-    /// Whether a stream is pulled.
+    /// True if a stream is pulled.
     pub(super) fn has(&self, name: &Name) -> bool {
         self.all().any(|pull| pull.name == *name)
     }

@@ -47,7 +47,7 @@ struct Clocked {
 /// What a client says over WebSocket.
 #[derive(Deserialize)]
 struct Said {
-    /// Whether nobody sees the page: the state can wait.
+    /// True if nobody sees the page: the state can wait.
     hidden: bool,
 }
 

@@ -19,9 +19,9 @@ use crate::wire::{iso8601, percent_decode, percent_encode, unix_ms};
 #[derive(Serialize)]
 struct Stream<'a> {
     name: &'a str,
-    /// Whether it is being recorded.
+    /// True if it is being recorded.
     recording: bool,
-    /// Whether it is recorded while it is published, by its rules and what was asked for.
+    /// True if it is recorded while it is published, by its rules and what was asked for.
     wanted: bool,
     files: usize,
     bytes: u64,
@@ -39,7 +39,7 @@ struct File<'a> {
     start: String,
     duration_s: f64,
     bytes: u64,
-    /// Whether it is being written.
+    /// True if it is being written.
     open: bool,
     /// None where recordings are not served.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,7 @@ struct Switched<'a> {
 #[derive(Serialize)]
 struct Deleted {
     deleted: usize,
-    /// Whether there are more, which another request deletes.
+    /// True if there are more, which another request deletes.
     more: bool,
 }
 
@@ -222,7 +222,7 @@ fn tell_deleted(exchange: &Exchange, stream: &Name, doomed: &Doomed, found: Opti
     }
 }
 
-/// Whether a stream is being recorded, and whether it is while it is published.
+/// True if a stream is being recorded, and whether it is while it is published.
 fn state(exchange: &Exchange, stream: &Name) -> (bool, bool) {
     let core = &exchange.server.core;
     let records = core.find_session(|one| one.id.kind == RECORDING && one.stream == *stream).is_some();

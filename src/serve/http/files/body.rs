@@ -71,7 +71,7 @@ impl Body {
         Poll::Ready(Ok(&mut self.outlet))
     }
 
-    /// Whether the read takes so long that the client may have left.
+    /// True if the read takes so long that the client may have left.
     pub(in crate::serve::http) fn is_late(&self) -> bool {
         self.reading.as_ref().is_some_and(|Reading(_, since)| since.elapsed() >= LATE_AFTER)
     }

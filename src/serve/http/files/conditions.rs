@@ -37,7 +37,7 @@ impl Extract {
     }
 }
 
-/// Whether the client has the present file. If-None-Match takes precedence over If-Modified-Since.
+/// True if the client has the present file. If-None-Match takes precedence over If-Modified-Since.
 fn is_known(request: &Request, etag: &str, about: &Metadata) -> bool {
     match (request.fields.get("if-none-match"), request.fields.get("if-modified-since")) {
         (Some(_), _) => {
@@ -52,7 +52,7 @@ fn is_known(request: &Request, etag: &str, about: &Metadata) -> bool {
     }
 }
 
-/// Whether the client's part belongs to the present file: If-Range.
+/// True if the client's part belongs to the present file: If-Range.
 fn is_whole(request: &Request, etag: &str, modified: &str) -> bool {
     request.fields.get("if-range").is_none_or(|has| has == etag || has == modified)
 }

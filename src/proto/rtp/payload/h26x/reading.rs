@@ -71,7 +71,7 @@ impl<C: Syntax> Reading<C> {
         }
     }
 
-    /// Whether the packet is skipped because earlier ones are lost.
+    /// True if the packet is skipped because earlier ones are lost.
     fn is_skipped(&mut self, packet: &Packet, shape: &Shape) -> bool {
         let Some(lost) = &mut self.lost else { return false };
         let lead = shape.lead(C::HEADER);

@@ -35,7 +35,7 @@ struct Row {
 /// The changes since the last message.
 pub(super) struct Changes {
     pub json: Vec<Bytes>,
-    /// Whether there were too many for one message.
+    /// True if there were too many for one message.
     pub has_more: bool,
 }
 
