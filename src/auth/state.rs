@@ -31,6 +31,7 @@ pub struct State {
     waiting: AtomicUsize,
     seed: Seed,
     /// The beginning of [`State::seconds`].
+    #[cfg(feature = "rtmp")]
     pub(super) began: Instant,
     /// Servers that are asked.
     pub(super) desks: Desks,
@@ -85,6 +86,7 @@ impl State {
             keys: Mutex::default(),
             waiting: AtomicUsize::new(0),
             seed: Seed::default(),
+            #[cfg(feature = "rtmp")]
             began: Instant::now(),
             desks: Desks::new(means.clone()),
             key_sets: KeySets::new(means),
@@ -123,9 +125,7 @@ impl State {
 
     /// The hash by which a password that was right is remembered.
     pub(super) fn mark(&self, stored: &Pbkdf2, password: &str) -> [u8; 32] {
-        let mac = Hmac::<Sha256>::new_from_slice(&self.seed.0);
-        let mac = mac.map(|mac| mac.chain_update(stored.hash).chain_update(&stored.salt).chain_update(password));
-        mac.map(|mac| mac.finalize().into_bytes().into()).unwrap_or_default()
+        self.sign(&[b"p", &stored.hash, &stored.salt, password.as_bytes()])
     }
 
     /// A hash of the parts that nobody else can make. Its callers differ in the first part, and the lengths of all but the
@@ -137,6 +137,7 @@ impl State {
     }
 
     /// The seconds that this state is old, which wrap.
+    #[cfg(feature = "rtmp")]
     pub(super) fn seconds(&self, now: Instant) -> u32 {
         now.saturating_duration_since(self.began).as_secs() as u32
     }

@@ -58,7 +58,7 @@ impl Blacklist {
     /// Refuses an address no longer; false if it was not refused.
     pub fn remove(&self, address: IpAddr, now: Instant) -> bool {
         let is_removed = self.lock(now).remove(&address.to_canonical()).is_some();
-        self.edits.fetch_add(1, Relaxed);
+        self.edits.fetch_add(usize::from(is_removed), Relaxed);
         is_removed
     }
 

@@ -84,15 +84,16 @@ impl Persist {
 
 /// Reads the file, and writes it whenever something has changed.
 async fn keep(core: Arc<Core>, path: PathBuf, kept: Arc<Mutex<Option<Edits>>>) {
-    let mut fails = false;
+    let (mut fails, before) = (false, edits(&core));
     while let Err(error) = restore(&core, path.clone()).await {
         if !std::mem::replace(&mut fails, true) {
             log::warn!("api.persist: {}: {error}: nothing is restored yet, and it is tried again", path.display());
         }
         Timer::after(INTERVAL).await;
     }
-    *lock(&kept) = Some(edits(&core));
-    fails = false;
+    // what clients have changed while the file could not be read is to be written as well
+    let is_later = std::mem::take(&mut fails);
+    *lock(&kept) = Some(if is_later { before } else { edits(&core) });
     loop {
         Timer::after(LOOK).await;
         let now = edits(&core);
