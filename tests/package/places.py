@@ -22,10 +22,12 @@ def cargo():
 
 
 def device_profile():
-    """Cargo.toml's profile for devices but for symbols, as cargo's variables for `release`."""
+    """Cargo.toml's profile for devices but for symbols, as cargo's variables for `release`. What is said of
+    single packages is of symbols alone."""
     profiles = cargo()["profile"]
     profile = profiles["release"] | profiles["dist"]
-    symbols = ("inherits", "strip", "debug")
+    symbols = ("inherits", "strip", "debug", "package")
+    assert all(set(package) == {"debug"} for package in profile.get("package", {}).values())
     return {
         "CARGO_PROFILE_RELEASE_" + key.upper().replace("-", "_"): str(value)
         for key, value in profile.items()
