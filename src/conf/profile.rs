@@ -14,7 +14,7 @@ pub enum Profile {
 
 /// The profiles from the smallest to the largest, with `memory.total` in bytes and the file.
 const PROFILES: [(Profile, u64, &str); 3] = [
-    (Profile::Tiny, 9984 << 10, include_str!("../../conf/tiny.toml")),
+    (Profile::Tiny, 9728 << 10, include_str!("../../conf/tiny.toml")),
     (Profile::Router, 26 << 20, include_str!("../../conf/router.toml")),
     (Profile::Box, 112 << 20, include_str!("../../conf/box.toml")),
 ];

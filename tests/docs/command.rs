@@ -78,7 +78,7 @@ fn a_check_says_in_one_line_that_all_is_well() {
     assert!(out.starts_with("embedded: sound; profile ") && out.lines().count() == 1, "{out}");
     let (code, out, err) = run_with(TINY, &["--check"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
-    let (before, after) = out.split_once(" of 9984 KiB at worst; ").unwrap_or_else(|| panic!("{out}"));
+    let (before, after) = out.split_once(" of 9728 KiB at worst; ").unwrap_or_else(|| panic!("{out}"));
     assert!(before.contains(".toml: sound; profile tiny; "), "{out}");
     assert_eq!(after, "features rtmp rtsp http record tls auth api notify\n");
 }
@@ -420,10 +420,10 @@ fn what_cannot_fit_is_refused_with_the_knobs_that_would_help() {
         let (code, out, err) = run_with("profile = \"tiny\"\nviewers.max = 40\n", args);
         assert_eq!(code, Some(78));
         assert!(err.contains(".toml: default of memory.total: the worst case of this configuration is "), "{err}");
-        assert!(err.contains("but memory.total is 9984 KiB: raise memory.total; or lower "), "{err}");
+        assert!(err.contains("but memory.total is 9728 KiB: raise memory.total; or lower "), "{err}");
         let knobs = ["viewers.max to ", "hls.memory by ", "streams.memory by "];
         assert!(knobs.iter().any(|knob| err.contains(knob)), "{err}");
-        assert_eq!(out.contains("does NOT fit in memory.total = 9984 KiB"), args == ["--plan"], "{out}");
+        assert_eq!(out.contains("does NOT fit in memory.total = 9728 KiB"), args == ["--plan"], "{out}");
     }
 }
 
