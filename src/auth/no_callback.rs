@@ -9,7 +9,7 @@ use crate::proto::Credentials;
 /// The servers that were asked.
 pub(super) struct Desks;
 
-/// What is known without asking, or the question.
+/// An answer that is known already, or the question.
 pub(super) enum Asked {
     Known(Verdict),
     #[allow(dead_code, reason = "nobody is asked")]

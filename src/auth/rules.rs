@@ -32,7 +32,7 @@ enum Proof {
     Asked(Box<Question>),
 }
 
-/// What has to be found out about a client, after all else.
+/// The checks of a client that take time, after all others.
 #[derive(Default)]
 struct Open {
     /// A password, before servers are asked.

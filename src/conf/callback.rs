@@ -91,7 +91,7 @@ impl Config {
         may.chain(keys).filter_map(move |(at, url, most)| Some((format!("access[{at}].ca"), url, ca(at)?, most)))
     }
 
-    /// What the rules have, without repetitions, and the first rule that has it.
+    /// The parts of the rules without repetitions, each with the first rule that has it.
     fn rules_with<'a, T: PartialEq + 'a>(
         &'a self,
         part: fn(&'a Access) -> Option<T>,

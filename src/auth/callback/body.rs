@@ -8,7 +8,7 @@ use crate::net::random;
 use crate::proto::Credentials;
 use crate::wire::json::push_text;
 
-/// What is said of a client.
+/// The description of a client.
 pub(super) struct Said<'a> {
     pub(super) request: &'a Request<'a>,
     pub(super) path: String,

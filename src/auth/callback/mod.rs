@@ -33,7 +33,7 @@ pub(super) struct Desks {
     seed: [u8; 32],
 }
 
-/// What is known without asking, or the question.
+/// An answer that is known already, or the question.
 pub(super) enum Asked {
     Known(Verdict),
     Open(Box<Question>),
@@ -47,7 +47,7 @@ pub(super) struct Question {
     terms: Terms,
 }
 
-/// What an answer means for a client.
+/// The meaning of an answer for a client.
 #[derive(Clone, Copy)]
 struct Terms {
     /// It has shown credentials.

@@ -37,7 +37,7 @@ struct Ring {
     begin: usize,
 }
 
-/// What stands before a line: the milliseconds since 1970, the level, and the length of the text.
+/// The head of a line: the milliseconds since 1970, the level, and the length of the text.
 struct Head {
     millis: u64,
     level: Level,

@@ -62,7 +62,7 @@ struct Wanted {
     record: Option<bool>,
 }
 
-/// What a client wants to do with a path.
+/// The change of a path that a client wants.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Change {
     Add,

@@ -13,7 +13,7 @@ use crate::session::{Action, LOGIN_LASTS};
 /// The longest body, in bytes.
 pub(in crate::serve) const MAX_BODY: usize = 2 << 10;
 
-/// What a login shows: a user with a password, or a token.
+/// The credentials of a login: a user with a password, or a token.
 #[derive(Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum Shown {

@@ -33,7 +33,7 @@ pub(super) struct Told<'a> {
     /// The bytes of media that it has moved.
     bytes: u64,
     kbps: u64,
-    /// What it waits for: `publisher` or `start`.
+    /// The event that it waits for: `publisher` or `start`.
     #[serde(skip_serializing_if = "Option::is_none")]
     waits: Option<&'static str>,
     /// The number of times that it was too slow and went on at a key frame.
@@ -55,7 +55,7 @@ const PROTOCOLS: [(&str, &str); 8] = [
 /// The protocol of others: a program that has the server inside.
 const INSIDE: &str = "program";
 
-/// What relays and recordings do, by the ends of ids.
+/// The actions of relays and recordings, by the ends of ids.
 const ACTIONS: [(&str, &str); 3] = [("PULL", "pull"), ("PUSH", "push"), ("RECORD", "record")];
 
 /// The session that a request names is not there.

@@ -14,18 +14,18 @@ use crate::media::{Kind, Track, Wall};
 use crate::session::{Core, JsonText, Part};
 use crate::wire::iso8601;
 
-/// What a reader has been told.
+/// The state as a reader has been told of it.
 #[derive(Default)]
 pub(super) struct State {
     /// The streams, by name.
     rows: Vec<Row>,
-    /// What was told of the server itself.
+    /// A hash of the server as it was told.
     server: u64,
     is_begun: bool,
     cpu: Cpu,
 }
 
-/// What was told of a stream.
+/// A stream as it was told.
 struct Row {
     name: Name,
     /// A hash of the item.
