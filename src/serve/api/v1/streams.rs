@@ -13,9 +13,9 @@ use crate::proto::http::Status;
 use crate::serve::http::{Answer, Exchange};
 use crate::session::{Charged, Company, Core, JsonText};
 
-/// A stream, as in lists.
+/// A stream, as in lists and in the state of events.
 #[derive(Serialize)]
-struct Told<'a> {
+pub(super) struct Told<'a> {
     name: &'a str,
     live: bool,
     /// The session that publishes.
@@ -24,10 +24,10 @@ struct Told<'a> {
     /// The time at which that began.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
-    viewers: usize,
+    pub viewers: usize,
     recording: bool,
-    kbps_in: u64,
-    kbps_out: u64,
+    pub kbps_in: u64,
+    pub kbps_out: u64,
     tracks: Vec<TrackTold>,
 }
 
@@ -104,18 +104,7 @@ fn asked(exchange: &Exchange) -> Option<Arc<Stream>> {
 
 /// Writes a stream as in lists, without its end.
 fn write(text: &mut JsonText<'_>, core: &Core, stream: &Stream, gauges: &Gauges) -> Result<(), OverBudget> {
-    let Company { publisher, viewers, is_recorded } = core.company(stream);
-    text.open(&Told {
-        name: stream.name().as_str(),
-        live: stream.is_live(),
-        publisher: publisher.as_ref().map(|one| one.id.text()),
-        since: publisher.map(|one| time(one.since)),
-        viewers,
-        recording: is_recorded,
-        kbps_in: kbps(gauges.received),
-        kbps_out: kbps(gauges.sent),
-        tracks: gauges.tracks.iter().map(TrackTold::of).collect(),
-    })?;
+    text.open(&Told::of(core, stream, gauges))?;
     if gauges.tracks.has_video() {
         text.put(&format!(",\"fps\":{}.{}", gauges.pictures / 10, gauges.pictures % 10))?;
     }
@@ -135,6 +124,24 @@ fn write_all(text: &mut JsonText<'_>, core: &Core, stream: &Stream) -> Result<()
         text.value(&FormTold { form: one.form, viewers: one.viewers, missing: &one.missing })
     })?;
     text.put("}")
+}
+
+impl<'a> Told<'a> {
+    /// A stream with its gauges.
+    pub(super) fn of(core: &Core, stream: &'a Stream, gauges: &Gauges) -> Self {
+        let Company { publisher, viewers, is_recorded } = core.company(stream);
+        Self {
+            name: stream.name().as_str(),
+            live: stream.is_live(),
+            publisher: publisher.as_ref().map(|one| one.id.text()),
+            since: publisher.map(|one| time(one.since)),
+            viewers,
+            recording: is_recorded,
+            kbps_in: kbps(gauges.received),
+            kbps_out: kbps(gauges.sent),
+            tracks: gauges.tracks.iter().map(TrackTold::of).collect(),
+        }
+    }
 }
 
 impl TrackTold {

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::Instant;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -10,9 +10,8 @@ use serde::Serialize;
 use super::machine::Cpu;
 use crate::budget::{Account, OverBudget};
 use crate::hub::{Name, Stream};
-use crate::media::{Kind, Track, Wall};
-use crate::session::{Core, JsonText, Part};
-use crate::wire::iso8601;
+use crate::serve::api::v1::streams::Told;
+use crate::session::{Core, JsonText};
 
 /// The state as a reader has been told of it.
 #[derive(Default)]
@@ -39,33 +38,6 @@ pub(super) struct Changes {
     pub has_more: bool,
 }
 
-/// A stream. The keys are those of `GET /api/v1/streams`.
-#[derive(Serialize)]
-struct Item<'a> {
-    name: &'a str,
-    live: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    publisher: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<String>,
-    viewers: usize,
-    recording: bool,
-    kbps_in: u64,
-    kbps_out: u64,
-    tracks: Vec<TrackTold>,
-}
-
-/// A track. What is not known is left out.
-#[derive(Serialize)]
-struct TrackTold {
-    kind: &'static str,
-    codec: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    width: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    height: Option<u32>,
-}
-
 /// The sums over all streams.
 #[derive(Default)]
 struct Totals {
@@ -83,7 +55,7 @@ struct ServerTold {
     kbps_in: u64,
     kbps_out: u64,
     accounts: [AccountTold; 5],
-    /// Of one core, in tenths of a percent.
+    /// In thousandths of one core.
     #[serde(skip_serializing_if = "Option::is_none")]
     cpu_permille: Option<u64>,
     /// The bytes that recordings have written.
@@ -131,7 +103,7 @@ impl State {
         text.put(&format!("{{\"event\":\"{NAME}\"{whole},\"streams\":["))?;
         let (mut told, mut has_more) = (0, false);
         for stream in &streams {
-            let item = Item::of(core, stream);
+            let item = Told::of(core, stream, &stream.gauges(now));
             totals.add(&item);
             // none of these values fails: their keys are texts
             let json = serde_json::to_string(&item).unwrap_or_default();
@@ -193,7 +165,7 @@ fn digest(text: &str) -> u64 {
 }
 
 impl Totals {
-    fn add(&mut self, item: &Item<'_>) {
+    fn add(&mut self, item: &Told<'_>) {
         self.streams += 1;
         self.viewers += item.viewers;
         self.kbps_in += item.kbps_in;
@@ -208,53 +180,5 @@ impl ServerTold {
             accounts.map(|one| AccountTold { name: one.name().into(), used: one.used(), limit: one.limit() });
         let written_bytes = core.recorded.bytes_written();
         Self { streams, viewers, kbps_in, kbps_out, accounts, cpu_permille, written_bytes }
-    }
-}
-
-impl<'a> Item<'a> {
-    fn of(core: &Core, stream: &'a Stream) -> Self {
-        let mut item = Self {
-            name: stream.name().as_str(),
-            live: stream.is_live(),
-            publisher: None,
-            since: None,
-            viewers: 0,
-            recording: false,
-            kbps_in: 0,
-            kbps_out: 0,
-            tracks: stream.tracks().iter().map(TrackTold::of).collect(),
-        };
-        // the visit has no errors
-        let _ = core.visit_sessions(stream, |session, flow| {
-            let kbps = u64::from(flow.kbits) * 1024 / 1000;
-            match session.part {
-                Part::Publishes => {
-                    let Wall(since) = session.since;
-                    item.publisher = Some(session.id.text());
-                    item.since = Some(iso8601(UNIX_EPOCH + since));
-                    item.kbps_in = kbps;
-                }
-                Part::Plays(_) => {
-                    item.viewers += usize::from(session.peer.is_some());
-                    item.recording |= session.id.kind == "RECORD";
-                    item.kbps_out += kbps;
-                }
-            }
-            Ok::<_, ()>(())
-        });
-        item
-    }
-}
-
-impl TrackTold {
-    fn of(track: &Track) -> Self {
-        let is_video = track.codec.kind() == Kind::Video;
-        let known = |number: u32| (number > 0).then_some(number);
-        Self {
-            kind: if is_video { "video" } else { "audio" },
-            codec: track.codec.name(),
-            width: known(track.params.width),
-            height: known(track.params.height),
-        }
     }
 }
